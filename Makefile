@@ -1,0 +1,40 @@
+# Short names for tools/*.sh; no logic here. PYTHON=python3.12 picks another Python.
+PYTHON ?= python3
+SHELL := /bin/bash
+READY := .venv/ready
+
+.PHONY: help setup demo check test e2e image wheelhouse lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+$(READY): requirements/dev.txt runtime/pyproject.toml builder/pyproject.toml tools/setup.sh
+	@tools/setup.sh $(PYTHON)
+
+setup: $(READY) ## .venv with everything that the others need
+
+demo: $(READY) ## build a sample, serve it, ask it, stop
+	@.venv/bin/python tools/demo.py
+
+check: $(READY) ## ruff, mypy, shellcheck
+	@tools/check.sh
+
+test: $(READY) ## every test that needs no container engine
+	@.venv/bin/python -m pytest --ignore tests/e2e -m "not long" --numprocesses 2 --dist loadgroup
+
+e2e: $(READY) ## engine, base image, real s2i, hardened containers (root and apt)
+	@.venv/bin/python -m pytest --ignore tests/e2e -m long
+	@.venv/bin/python -m pytest tests/e2e
+
+image: $(READY) ## modelcast-builder, by the engine that runs (BASE_IMAGE=... for another base)
+	@tools/image.sh modelcast-builder
+
+wheelhouse: $(READY) ## the wheels that the image carries, in build/
+	@.venv/bin/python tools/wheelhouse.py
+
+lock: $(READY) ## write requirements/*.txt anew
+	@tools/lock.sh
+
+clean: ## remove what the other targets made (and stop the engine that they started)
+	@tools/engine.sh stop
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,158 @@
+"""What a trained file says of itself, read without loading it: nothing of it is imported, called or executed here."""
+
+import hashlib
+import lzma
+import pickle
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcast_builder import source_tree
+from modelcast_builder.artifact.compression import UnreadableError, open_stream
+from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
+from modelcast_builder.artifact.replay import Replay, Seen
+from modelcast_builder.artifact.stubs import Global, Made, is_by_value
+from modelcast_builder.errors import BuildError
+
+CORRUPT = (
+    pickle.UnpicklingError,
+    EOFError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    OSError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What the parser and the decompressors raise on bytes that are none of theirs."""
+_REWRITE = 'Write it again with joblib.dump(model, "model.joblib") and commit the whole file'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A trained file of the repository and what it names."""
+
+    path: Path
+    kind: str
+    """`pickle` (joblib too), `skops`, `onnx`, `xgboost`, `lightgbm` or `mlflow`; names are read from pickles only."""
+    size: int
+    sha256: str
+    globals: frozenset[tuple[str, str]] = frozenset()
+    """Every (module, name) that a load would import."""
+    imports: frozenset[str] = frozenset()
+    """Modules that code inside the pickle imports by name (cloudpickle)."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Distribution -> the version that made the root (of several: the one of the root, else the newest named)."""
+    recorded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Distribution -> every version recorded; more than one says that parts were made apart."""
+    root: tuple[str, str] | None = None
+    """The class of the object itself; None where the file does not tell."""
+    main_names: frozenset[str] = frozenset()
+    """What `__main__`, a notebook, defined."""
+    by_value: bool = False
+    """Whether code travels inside the pickle (cloudpickle, dill)."""
+    numpy_major: int | None = None
+
+
+def scan(path: Path) -> Artifact:
+    """Read what the artifact at `path` names, versions and root; raises BuildError where it cannot be read."""
+    if is_lfs_pointer(path):
+        raise lfs_pointer("artifact", path.name)
+    kind = kind_of(path)
+    if kind is None:
+        problem = f"{path.name} is no kind of model that is known"
+        raise BuildError(
+            "artifact", problem, "Known are .joblib .pkl .pickle .skops .onnx .ubj and MLflow's MLmodel folders"
+        )
+    if path.is_dir():
+        size = sum(file.stat().st_size for file in source_tree.files(path) if file.is_file())
+        return Artifact(path=path, kind=kind, size=size, sha256=source_tree.digest(path).removeprefix("sha256:"))
+    size = path.stat().st_size
+    if not size:
+        raise BuildError("artifact", f"{path.name} is empty", _REWRITE)
+    if not is_what_it_says(path, kind):
+        problem = f"{path.name} does not hold what its name says ({kind})"
+        raise BuildError(
+            "artifact", problem, "Save the model again, or name the right file: `model: NAME` in modelcast.yaml"
+        )
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if kind != "pickle":
+        return Artifact(path=path, kind=kind, size=size, sha256=sha256)
+    return _pickled(path, size, sha256)
+
+
+def sole_version(artifact: Artifact, distribution: str) -> str | None:
+    """The one recorded version, None where none is; raises BuildError where the parts were made by several."""
+    recorded = artifact.recorded.get(distribution, ())
+    if len(recorded) > 1:
+        problem = f"{artifact.path.name} holds parts made by {distribution} {' and '.join(recorded)}"
+        raise BuildError("artifact", problem, "Fit and dump the whole model with one version")
+    return recorded[0] if recorded else None
+
+
+def lfs_pointer(step: str, name: str) -> BuildError:
+    """The refusal of a file that Git-LFS did not fetch."""
+    problem = f"{name} is a Git-LFS pointer, not the file itself"
+    return BuildError(step, problem, "Run `git lfs pull` in the repository and build again")
+
+
+def _pickled(path: Path, size: int, sha256: str) -> Artifact:
+    seen = Seen()
+    try:
+        with path.open("rb") as file:
+            root = Replay(open_stream(file), seen).load()
+    except UnreadableError as error:
+        raise BuildError("artifact", f"{path.name} {error.problem}", error.fix) from None
+    except CORRUPT as error:
+        problem = f"{path.name} is no pickle that can be read: {_why(error)}"
+        raise BuildError("artifact", problem, _REWRITE) from error
+    versions = tuple(sorted(seen.versions, key=_release))
+    made_by = root.version if isinstance(root, Made) and root.version else versions[-1] if versions else None
+    return Artifact(
+        path=path,
+        kind="pickle",
+        size=size,
+        sha256=sha256,
+        globals=frozenset(seen.globals),
+        imports=frozenset(seen.imports),
+        versions={"scikit-learn": made_by} if made_by else {},
+        recorded={"scikit-learn": versions} if versions else {},
+        root=_class_of(root),
+        main_names=frozenset(name for module, name in seen.globals if module == "__main__"),
+        by_value=any(is_by_value(module, name) for module, name in seen.globals),
+        numpy_major=_numpy_major({module for module, _ in seen.globals}),
+    )
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "it ends too early"
+    if isinstance(error, (ValueError, pickle.UnpicklingError)) and str(error).startswith(
+        ("it ", "an array ", "one value ")
+    ):
+        return str(error)
+    return "it is damaged, or of another kind"
+
+
+def _class_of(root: object) -> tuple[str, str] | None:
+    if isinstance(root, Global):
+        return ("builtins", "type")
+    if isinstance(root, Made):
+        return (root.kind.module, root.kind.name) if root.kind else None
+    return (type(root).__module__, type(root).__qualname__)
+
+
+def _numpy_major(modules: set[str]) -> int | None:
+    """2 where `numpy._core` is named, a name that numpy 1 does not write; 1 where `numpy.core` is."""
+    for prefix, major in (("numpy._core", 2), ("numpy.core", 1)):
+        if any(module == prefix or module.startswith(f"{prefix}.") for module in modules):
+            return major
+    return None
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())

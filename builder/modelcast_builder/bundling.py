@@ -1,0 +1,114 @@
+"""What goes into a bundle: gathers the steps' results into the question to the child, the manifest and the files."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcast_runtime import contract
+from modelcast_runtime.contract import Compilation, Provenance
+
+from modelcast_builder.config import Config
+from modelcast_builder.environment import Lock, lock_text
+from modelcast_builder.errors import BuildError
+from modelcast_builder.frameworks import Claim
+from modelcast_builder.inside.messages import Data, Described, DescribeRequest
+from modelcast_builder.seal import Writer
+from modelcast_builder.training import Trained
+
+_TABLES = (".csv", ".parquet", ".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that the manifest says beside the files."""
+
+    name: str
+    source_digest: str
+    config: Config
+    claim: Claim
+    described: Described
+    compilation: Compilation
+
+
+def question(trained: Trained, claim: Claim, config: Config, work: Path) -> DescribeRequest:
+    """Lay out the code that will be sealed, and ask the child for the rest."""
+    code = work / contract.CODE
+    code.mkdir()
+    for file in trained.code:
+        target = code / file.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.source, target)
+    return DescribeRequest(
+        artifact=str(trained.artifact.path),
+        framework=claim.framework,
+        code=str(code),
+        definitions=trained.definitions,
+        by_value=trained.artifact.by_value,
+        recorded=None if trained.recorded is None else str(trained.recorded),
+        data=_data(trained.repo, config),
+        inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
+        sealed=str(work / claim.model),
+    )
+
+
+def sentence(described: Described) -> str:
+    """The signature in a line, for the report."""
+    inputs = described.signature.inputs
+    names = ", ".join(column.name for column in inputs[:6]) + (", ..." if len(inputs) > 6 else "")
+    return f"{described.task} of {len(inputs)} inputs ({names}), from {described.source}"
+
+
+def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
+    """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
+    model = writer.copy(work / facts.claim.model, facts.claim.model)
+    writer.write(contract.GOLDEN, contract.encode(facts.described.golden))
+    locked = writer.write(contract.LOCK, lock_text(lock).encode())
+    for path in sorted((work / contract.CODE).rglob("*")):
+        if path.is_file():
+            writer.copy(path, path.relative_to(work).as_posix())
+    for name, content in trained.receipts.items():
+        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
+    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
+    writer.finish(_manifest(facts, model.sha256, locked.sha256))
+
+
+def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
+    # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
+    version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": "{}", "model": model})
+    return {
+        "name": facts.name,
+        "version": version,
+        "description": facts.config.document.description,
+        "format": facts.claim.format,
+        "framework": facts.claim.framework,
+        "task": facts.described.task,
+        "model": facts.claim.model,
+        "signature": facts.described.signature,
+        "compilation": facts.compilation,
+        "service": facts.config.service,
+    }
+
+
+def _data(repo: Path, config: Config) -> Data:
+    written = config.document.data
+    return Data(
+        train=_table(repo, "train", written.train),
+        train_is_written=written.train is not None,
+        holdout=_table(repo, "holdout", written.holdout),
+        holdout_is_written=written.holdout is not None,
+        target=written.target,
+    )
+
+
+def _table(repo: Path, role: str, written: str | None) -> str | None:
+    if written is None:
+        found = [repo / "data" / f"{role}{ending}" for ending in _TABLES]
+        return next((str(path) for path in found if path.is_file()), None)
+    path = (repo / written).resolve()
+    if not path.is_relative_to(repo.resolve()) or not path.is_file():
+        raise BuildError(
+            "describe",
+            f"data.{role} in modelcast.yaml names {written}, which is no file of the repository",
+            "Correct the path",
+        )
+    return str(path)

@@ -1,0 +1,79 @@
+"""Asks the child in the model's environment; what crosses is contract types, in files."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelcast_runtime import contract
+from modelcast_runtime.settings import THREAD_ENV
+
+from modelcast_builder import inside
+from modelcast_builder.environment import Environment
+from modelcast_builder.errors import BuildError
+from modelcast_builder.inside.messages import Answer, Described, DescribeRequest
+
+SCRIPT = Path(inside.__file__).parent / "__main__.py"
+
+
+TIMEOUT_S = 600
+
+
+class ChildFailed(Exception):
+    """The child ended without an answer: our own bug, with what it said."""
+
+
+def describe(environment: Environment, request: DescribeRequest, work: Path) -> Described:
+    """Load, describe and store the model in its own environment; raises `BuildError`."""
+    folder = work / "describe"
+    folder.mkdir()
+    question, answer = folder / "request.json", folder / "answer.json"
+    question.write_bytes(contract.encode(request))
+    # An empty working directory: what the model needs must be in the bundle, not in the repository.
+    nowhere = folder / "nowhere"
+    nowhere.mkdir()
+    done = _run([str(environment.python), str(SCRIPT), "describe", str(question), str(answer)], nowhere)
+    if done.returncode < 0:
+        raise BuildError(
+            "describe",
+            f"loading or scoring the model ended the process (signal {-done.returncode})",
+            "Give the build more memory, or train the model again with the versions that requirements.txt names",
+        )
+    if not answer.is_file():
+        raise ChildFailed(f"describe ended with exit code {done.returncode}:\n{done.stderr[-4000:]}")
+    return _read(answer)
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=without_python(os.environ) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(
+            "describe",
+            f"loading the model and asking it for a few rows took longer than {TIMEOUT_S} seconds",
+            "Save a model that answers a row in well under a second, and opens nothing while it is loaded",
+        ) from error
+
+
+def without_python(variables: Mapping[str, str]) -> dict[str, str]:
+    """A PYTHONPATH would show the child what the bundle does not hold."""
+    return {name: value for name, value in variables.items() if not name.startswith("PYTHON")}
+
+
+def _read(answer: Path) -> Described:
+    answered = contract.decode(answer.read_bytes(), Answer)
+    if answered.refused is not None:
+        raise BuildError(answered.refused.step, answered.refused.problem, answered.refused.fix)
+    if answered.described is None:
+        raise ChildFailed("describe answered nothing")
+    return answered.described

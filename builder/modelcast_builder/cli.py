@@ -1,0 +1,117 @@
+"""The command `modelcast`: parses, chooses a function, and turns every error into its exit code; nothing else."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from modelcast_builder import __version__
+from modelcast_builder.errors import BuildError, MissingPart
+
+REPOSITORY_AT_FAULT, PART_MISSING, OUR_BUG = 1, 3, 70
+_TERMINATED = 128 + signal.SIGTERM
+_ISSUES = "Please report it with the lines above to the maintainers of modelcast: it is a bug of ours"
+
+
+class _Boundary(click.Group):
+    """The one place where errors end: one last line for what the user can mend, a traceback for our own bugs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from modelcast_runtime.bundle import BundleError
+
+        # A build that is told to stop takes its temporary folders and its kernels along.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+        try:
+            return super().invoke(ctx)
+        except BuildError as error:
+            _end(REPOSITORY_AT_FAULT, str(error))
+        except BundleError as error:
+            _end(REPOSITORY_AT_FAULT, f"bundle: {error}. Build it again with `modelcast build`")
+        except MissingPart as error:
+            _end(PART_MISSING, str(error))
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback and exit code 70
+            traceback.print_exc()
+            _end(OUR_BUG, f"modelcast {__version__} failed. {_ISSUES}")
+
+
+def _end(code: int, message: str) -> NoReturn:
+    click.echo(f"error: {message}.", err=True)
+    sys.exit(code)
+
+
+def _examples(*lines: str) -> Callable[[click.Command], click.Command]:
+    """Show examples under a command's help, unwrapped."""
+
+    def decorate(command: click.Command) -> click.Command:
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+        return command
+
+    return decorate
+
+
+@click.group(cls=_Boundary, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="modelcast")
+def main() -> None:
+    """Cast a repository with a notebook-trained model into an immutable, stateless scoring service."""
+
+
+@_examples("modelcast build .", "modelcast build https://host/penguins.git#v2 --out ./bundle")
+@main.command()
+@click.argument("src")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("bundle"), show_default=True, help="The bundle's folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def build(src: str, out: Path, as_json: bool) -> None:
+    """Turn SRC (a folder, or a git URL with #ref) into a sealed bundle."""
+    from modelcast_builder import commands
+
+    click.echo(commands.build(src, out, os.environ, as_json=as_json))
+
+
+@_examples("modelcast serve .", "modelcast serve ./bundle --port 9000 --workers 4")
+@main.command()
+@click.argument("src_or_bundle")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: $PORT, or 8080]"
+)
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: from CPU and memory]")
+def serve(src_or_bundle: str, host: str, port: int | None, workers: int | None) -> None:
+    """Serve SRC_OR_BUNDLE in the foreground; a repository is built first, once for the same content."""
+    from modelcast_builder import commands
+
+    commands.serve(src_or_bundle, os.environ, {"host": host, "port": port, "workers": workers})
+
+
+@_examples("modelcast predict ./bundle rows.csv --proba", "modelcast predict ./bundle rows.json --out scored.csv")
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--proba", is_flag=True, help="Add the probability of each class.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write here: .csv for CSV, else JSON lines."
+)
+def predict(bundle: Path, file: Path, proba: bool, out: Path | None) -> None:
+    """Score the rows of FILE (CSV, JSON or Parquet) with BUNDLE, without a server."""
+    from modelcast_builder import commands
+
+    sys.exit(commands.predict(bundle, file, os.environ, proba=proba, out=out))
+
+
+@_examples("modelcast inspect ./bundle", "modelcast inspect ./bundle --json")
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def inspect(bundle: Path, as_json: bool) -> None:
+    """Verify BUNDLE and show what it is: the model, its inputs and outputs, how it was made."""
+    from modelcast_builder import commands
+
+    click.echo(commands.inspect(bundle, as_json=as_json))

@@ -1,0 +1,66 @@
+"""A lock: what the model's environment holds, as a value and as the bundle's `environment.lock`."""
+
+import re
+import sys
+from dataclasses import dataclass
+from typing import Self
+
+from modelcast_builder.errors import BuildError
+
+STEP = "environment"
+HEAD = "# The environment that the model was built in and is served from, made by modelcast."
+PYTHON = "# python: "
+AS_OF = "# as of: "
+NO_DATE = "no date"
+PIN = r"(?!modelcast(-runtime)?==)[a-z0-9]+(-[a-z0-9]+)*==[0-9][\w.!+]*"
+"""Our own names are never taken from an index."""
+SERVING = "# The service's own packages:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Every package of an environment as `name==version`, sorted: the model's, then what the service adds."""
+
+    packages: tuple[str, ...]
+    serving: tuple[str, ...]
+    as_of: str
+    """The moment that everything unpinned was resolved as of (RFC 3339), or nothing where the index tells no dates."""
+    python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    notes: tuple[str, ...] = ()
+    """What the report should say; not a part of the lock's text."""
+
+    def without_notes(self) -> Self:
+        """The lock as its text says it."""
+        return type(self)(packages=self.packages, serving=self.serving, as_of=self.as_of, python=self.python)
+
+
+def lock_text(lock: Lock) -> str:
+    """The lock as `environment.lock`, the same on every machine; `pip install -r` reads it too."""
+    head = [HEAD, f"{PYTHON}{lock.python}", f"{AS_OF}{lock.as_of or NO_DATE}"]
+    return "\n".join([*head, *lock.packages, SERVING, *lock.serving, ""])
+
+
+def parse_lock(text: str) -> Lock:
+    """The lock that `lock_text` wrote. Raises BuildError for anything else."""
+    lines = text.splitlines()
+    if not text.startswith(f"{HEAD}\n{PYTHON}") or SERVING not in lines or not lines[2].startswith(AS_OF):
+        raise _damaged("its head is missing")
+    middle = lines.index(SERVING)
+    as_of = lines[2].removeprefix(AS_OF)
+    return Lock(
+        packages=_pins(lines[3:middle]),
+        serving=_pins(lines[middle + 1 :]),
+        as_of="" if as_of == NO_DATE else as_of,
+        python=lines[1].removeprefix(PYTHON),
+    )
+
+
+def _pins(lines: list[str]) -> tuple[str, ...]:
+    for line in lines:
+        if not re.fullmatch(PIN, line):
+            raise _damaged(f"`{line[:80]}` is not NAME==VERSION")
+    return tuple(lines)
+
+
+def _damaged(why: str) -> BuildError:
+    return BuildError(STEP, f"environment.lock cannot be read: {why}", "Build the bundle again")

@@ -1,0 +1,82 @@
+"""Why an environment cannot be made, said to the person who must act: one line, and what to write."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from packaging.requirements import Requirement
+
+from modelcast_builder.environment import index
+from modelcast_builder.environment.index import Place
+from modelcast_builder.environment.lock import STEP
+from modelcast_builder.environment.requirements import OURS, pinned
+from modelcast_builder.environment.uv import Ran
+from modelcast_builder.errors import BuildError, MissingPart
+
+
+def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str]) -> BuildError:
+    """The repository asks for another version than the one that made the artifact."""
+    told = [
+        f"the artifact was made by {entry.name} {versions[entry.name]}, requirements.txt asks for {entry.specifier}"
+        for entry in differing
+    ]
+    pins = " and ".join(f"{entry.name}=={versions[entry.name]}" for entry in differing)
+    return BuildError(STEP, "; ".join(told), f"Write {pins} in requirements.txt, or save the model again")
+
+
+def unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
+    """No set of versions fits: the packages at fault by themselves, else what uv says of their combination."""
+    ours = index.this_python()
+    suspects = [] if index.available(place, entries) else [e for e in entries if not index.available(place, [e])]
+    at_fault = {entry: index.pythons_with(place, entry) for entry in suspects}
+    elsewhere = {entry: pythons for entry, pythons in at_fault.items() if pythons}
+    if elsewhere:
+        told = [f"{_shown(entry)} needs Python {_span(pythons, ours)}" for entry, pythons in elsewhere.items()]
+        problem = f"{', '.join(told)}; this builder has {ours}"
+        fix = f"Name a version that has wheels for Python {ours}, or take a builder with that Python"
+        return BuildError(STEP, problem, fix)
+    if at_fault:
+        problem = f"the package index has no {' and no '.join(map(_absent, at_fault))}"
+        return BuildError(STEP, problem, "Correct the name or the version in requirements.txt")
+    return BuildError(STEP, f"the packages do not fit together: {ran.reason}", "Widen or correct requirements.txt")
+
+
+def no_room(ran: Ran) -> BuildError:
+    """The model's packages and the service's cannot be in one environment."""
+    problem = f"the model's packages leave no room for the service's: {ran.reason}"
+    return BuildError(STEP, problem, "Let requirements.txt name newer versions of the packages in that sentence")
+
+
+def refuse_our_names(packages: Iterable[str]) -> None:
+    """Raise BuildError where a package of somebody's pulls in our names from an index: anybody could register them."""
+    taken = [pin for pin in packages if Requirement(pin).name in OURS]
+    if taken:
+        problem = f"a package that requirements.txt names wants {', '.join(taken)} from the index"
+        raise BuildError(STEP, problem, "Leave that package out: the builder brings its own")
+
+
+def unreachable(place: Place, entries: Sequence[str]) -> MissingPart:
+    """The index is needed and does not answer."""
+    lacking = index.missing_from(place.wheelhouse, entries) or ["what the named packages need"]
+    where = "the wheelhouse lacks" if place.wheelhouse else "there is no wheelhouse for"
+    told = f"the package index cannot be reached, and {where} {', '.join(lacking)}"
+    return MissingPart(f"{STEP}: {told}. Build with a network, or name a mirror in PIP_INDEX_URL")
+
+
+def _shown(entry: str) -> str:
+    parsed = Requirement(entry)
+    version = pinned(parsed)
+    return f"{parsed.name} {version}" if version else entry
+
+
+def _absent(entry: str) -> str:
+    return f"wheel of {_shown(entry)}" if Requirement(entry).name in index.NEVER_BUILT else _shown(entry)
+
+
+def _span(pythons: Sequence[str], ours: str) -> str:
+    below, above = (_order(pythons[-1]) < _order(ours)), (_order(pythons[0]) > _order(ours))
+    if below:
+        return f"<= {pythons[-1]}"
+    return f">= {pythons[0]}" if above else ", ".join(pythons)
+
+
+def _order(python: str) -> int:
+    return int(python.partition(".")[2])

@@ -1,0 +1,59 @@
+"""Resolutions that were made before: the same question as of the same date has the same answer."""
+
+import hashlib
+import os
+import platform
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+from modelcast_builder.environment import locked
+from modelcast_builder.environment.index import Place
+from modelcast_builder.environment.lock import Lock, lock_text, parse_lock
+from modelcast_builder.errors import BuildError
+
+NOTE = "# note: "
+
+
+def key(place: Place, entries: tuple[str, ...]) -> str:
+    """The digest of everything that decides a resolution."""
+    wheels = sorted(file.name for file in place.wheelhouse.iterdir()) if place.wheelhouse else ["no wheelhouse"]
+    versions = {**locked.model_versions(), **locked.serving_versions()}
+    locks = [locked.lock_date(), *(f"{name}=={version}" for name, version in versions.items())]
+    machine = [sys.version, sysconfig.get_platform(), platform.libc_ver()[1], metadata.version("uv")]
+    parts = (entries, wheels, locks, locked.runtime_ranges(), machine, place.uv.sources)
+    return hashlib.sha256("\n\n".join("\n".join(part) for part in parts).encode()).hexdigest()
+
+
+def recall(cache: Path | None, digest: str) -> Lock | None:
+    """The lock that was kept under this digest, if it can still be read."""
+    if cache is None:
+        return None
+    try:
+        notes, _, text = _file(cache, digest).read_text(encoding="utf-8").partition("\n\n")
+        lock = parse_lock(text)
+    except (FileNotFoundError, UnicodeDecodeError, BuildError):
+        return None
+    return Lock(
+        packages=lock.packages,
+        serving=lock.serving,
+        as_of=lock.as_of,
+        notes=tuple(line.removeprefix(NOTE) for line in notes.splitlines()[1:]),
+    )
+
+
+def keep(cache: Path | None, digest: str, lock: Lock) -> None:
+    """Keep a lock; a reader sees the whole of it or nothing."""
+    if cache is None:
+        return
+    file = _file(cache, digest)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(f".{os.getpid()}")
+    notes = "\n".join(["# A resolution that modelcast made.", *(f"{NOTE}{note}" for note in lock.notes)])
+    aside.write_text(f"{notes}\n\n{lock_text(lock)}", encoding="utf-8")
+    aside.replace(file)
+
+
+def _file(cache: Path, digest: str) -> Path:
+    return cache / "resolutions" / f"{digest}.txt"

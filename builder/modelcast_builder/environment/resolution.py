@@ -1,0 +1,177 @@
+"""Which versions the model's environment gets: everything that the repository leaves open, as of one date.
+
+With nothing pinned the builder's own lock rules; with pins, the day on which the newest of them was released. So
+neither a dead environment nor the day of the build decides. The service's packages come afterwards and yield.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from modelcast_builder.environment import index, locked, refusals, remembered
+from modelcast_builder.environment.index import Place
+from modelcast_builder.environment.lock import STEP, Lock
+from modelcast_builder.environment.requirements import Requirements, pinned
+from modelcast_builder.environment.uv import Ran, Uv, use_uv
+from modelcast_builder.errors import BuildError
+
+UNDATED = "the package index tells no upload dates: the lock depends on the day of the build"
+WHEELHOUSE_ONLY = "the package index cannot be reached: the wheelhouse alone decided the versions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """The model's packages and the moment that decided them."""
+
+    packages: tuple[str, ...]
+    as_of: str
+    notes: tuple[str, ...] = ()
+
+
+def resolve(
+    requirements: Requirements,
+    recorded: Mapping[str, str],
+    *,
+    python: Path,
+    wheelhouse: Path | None = None,
+    cache: Path | None = None,
+    uv: Uv | None = None,
+) -> Lock:
+    """The lock for what the repository names and the artifact records (`{"scikit-learn": "1.4.2"}`).
+
+    `python` is an interpreter of the running version. Raises BuildError where nothing fits, MissingPart where the
+    index is needed and cannot be reached.
+    """
+    place = Place(uv=uv or use_uv(), python=python, wheelhouse=wheelhouse)
+    entries = wanted(requirements, recorded)
+    key = remembered.key(place, entries)
+    known = remembered.recall(cache, key)
+    lock = known or _resolved(place, entries)
+    if not known and lock.as_of:
+        remembered.keep(cache, key, lock)
+    return replace(lock, notes=(*requirements.notes, *lock.notes))
+
+
+def wanted(requirements: Requirements, recorded: Mapping[str, str]) -> tuple[str, ...]:
+    """The repository's entries, the artifact's versions and the default names. Raises BuildError where they differ."""
+    versions: dict[str, str] = {canonicalize_name(name): _version(name, version) for name, version in recorded.items()}
+    theirs = [Requirement(entry) for entry in (*requirements.pins, *requirements.ranges)]
+    known = [entry for entry in theirs if entry.name in versions]
+    differing = [entry for entry in known if not entry.specifier.contains(versions[entry.name], prereleases=True)]
+    if differing:
+        raise refusals.contradiction(differing, versions)
+    named = {entry.name for entry in theirs} | set(versions)
+    added = [name for name in locked.MODEL_NAMES if name not in named]
+    return (*sorted(map(str, theirs)), *(f"{name}=={version}" for name, version in sorted(versions.items())), *added)
+
+
+def _version(name: str, text: str) -> str:
+    # The text comes from an artifact that nobody has judged yet, and goes into a requirements file.
+    try:
+        return str(Version(text))
+    except InvalidVersion as wrong:
+        problem = f"the artifact records {name} {ascii(text)[:80]}, which is not a version"
+        raise BuildError(STEP, problem, "Save the model again by a released version") from wrong
+
+
+def _resolved(place: Place, entries: tuple[str, ...]) -> Lock:
+    ours = locked.model_versions()
+    pins = [entry for entry in map(Requirement, entries) if pinned(entry)]
+    foreign = [pin for pin in pins if ours.get(pin.name) != pinned(pin)]
+    picked = _by_pins(place, entries, list(map(str, pins))) if foreign else _by_builders_lock(place, entries)
+    refusals.refuse_our_names(picked.packages)
+    return Lock(packages=picked.packages, serving=_serving(place, picked), as_of=picked.as_of, notes=picked.notes)
+
+
+def _by_builders_lock(place: Place, entries: tuple[str, ...]) -> Picked:
+    constraints, date = _agreeing(entries), locked.lock_date()
+    if place.wheelhouse:
+        ran = index.pick(place, entries, constraints=constraints, alone=True)
+        if ran.ok:
+            return Picked(packages=index.pins_of(ran), as_of=date)
+    ran = index.pick(place, entries, constraints=constraints, as_of=date)
+    if not ran.ok and not (ran.unreachable or ran.undated):
+        # A locked package that the repository does not name stands against a range that it does: the range wins.
+        ran = index.pick(place, entries, as_of=date)
+    if ran.undated:
+        return _undated(place, entries, constraints)
+    return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
+
+
+def _by_pins(place: Place, entries: tuple[str, ...], pins: list[str]) -> Picked:
+    asked = index.released(place, pins)
+    if asked.unreachable and place.wheelhouse:
+        ran = index.pick(place, entries, alone=True)
+        if ran.ok:
+            return Picked(packages=index.pins_of(ran), as_of="", notes=(WHEELHOUSE_ONLY,))
+    date = index.newest_day(_answered(place, entries, asked))
+    if not date:
+        return _undated(place, entries, ())
+    ran = index.pick(place, entries, as_of=date)
+    if ran.undated:
+        return _undated(place, entries, ())
+    if ran.ok or ran.unreachable:
+        return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
+    return _newer_than_pins(place, entries, date)
+
+
+def _newer_than_pins(place: Place, entries: tuple[str, ...], date: str) -> Picked:
+    # Old pure-Python pins (`six==1.12.0` alone) are older than this Python: nothing else has wheels as of their day.
+    picked = _by_builders_lock(place, entries)
+    note = f"as of {date[:10]} nothing fits Python {index.this_python()}: resolved as of {picked.as_of[:10]} instead"
+    return replace(picked, notes=(note, *picked.notes))
+
+
+def _undated(place: Place, entries: tuple[str, ...], constraints: tuple[str, ...]) -> Picked:
+    ran = index.pick(place, entries, constraints=constraints)
+    if constraints and not ran.ok:
+        ran = index.pick(place, entries)
+    return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of="", notes=(UNDATED,))
+
+
+def _agreeing(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """The builder's locked versions, without those that an entry excludes."""
+    asked = [Requirement(entry) for entry in entries]
+    ours = locked.model_versions()
+    against = {
+        entry.name for entry in asked if not entry.specifier.contains(ours.get(entry.name, "0"), prereleases=True)
+    }
+    return tuple(f"{name}=={version}" for name, version in ours.items() if name not in against)
+
+
+def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
+    """What the service adds to the model's packages: at the builder's locked versions where the model leaves room."""
+    names = {Requirement(pin).name for pin in picked.packages}
+    # The model may be younger than the builder's lock; the service's other packages are held by their pins.
+    date = max(locked.lock_date(), picked.as_of) if picked.as_of else ""
+    pins = [f"{name}=={version}" for name, version in locked.serving_versions().items() if name not in names]
+    ran = _served(place, (*picked.packages, *pins), date)
+    if not ran.ok and not ran.unreachable:
+        ran = _served(place, picked.packages, date)
+    if not ran.ok and not ran.unreachable:
+        raise refusals.no_room(ran)
+    answered = _answered(place, locked.runtime_ranges(), ran)
+    return tuple(pin for pin in index.pins_of(answered) if Requirement(pin).name not in names)
+
+
+def _served(place: Place, constraints: tuple[str, ...], date: str) -> Ran:
+    ranges = locked.runtime_ranges()
+    if place.wheelhouse:
+        ran = index.pick(place, ranges, constraints=constraints, alone=True)
+        if ran.ok:
+            return ran
+    ran = index.pick(place, ranges, constraints=constraints, as_of=date)
+    return index.pick(place, ranges, constraints=constraints) if ran.undated else ran
+
+
+def _answered(place: Place, entries: tuple[str, ...], ran: Ran) -> Ran:
+    """The answer, if it is one. Raises BuildError or MissingPart with the reason."""
+    if ran.ok:
+        return ran
+    if ran.unreachable:
+        raise refusals.unreachable(place, entries)
+    raise refusals.unsatisfiable(place, entries, ran)

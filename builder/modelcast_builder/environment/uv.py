@@ -1,0 +1,133 @@
+"""The one door to uv: how it is found, what of the caller's environment reaches it, and what its answers mean.
+
+No configuration file and no project of the working directory is read, no Python is downloaded, and no credentials
+leave in a message.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from modelcast_builder.errors import MissingPart
+
+FROM_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
+"""What an S2I user sets for pip means the same here, where uv's own is not set."""
+SAME_AS = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
+"""uv's older names for two of them."""
+KEPT = (
+    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER"),
+    *("UV_CACHE_DIR", "UV_NO_CACHE", "UV_LINK_MODE", "UV_CONCURRENT_", "UV_OFFLINE"),
+    *("UV_HTTP_", "UV_REQUEST_TIMEOUT", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"),
+)
+"""Where packages come from and how they travel; the rest of UV_* would change what is chosen."""
+LEFT_OUT = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
+"""Whose Python it is, is said by `--python` alone; the path of the caller's modules is not for build backends."""
+REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a command answered, free of credentials."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command did what it was asked."""
+        return self.code == 0
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether the network, not the requirements, is what failed."""
+        return not self.ok and bool(re.search("Failed to fetch|error sending request|network was disabled", self.err))
+
+    @property
+    def undated(self) -> bool:
+        """Whether the index hides its upload dates, so that nothing is left as of any date."""
+        return not self.ok and "is missing an upload date" in self.err
+
+    @property
+    def reason(self) -> str:
+        """What uv gives as its reason, in one line."""
+        lines = self.err.splitlines()
+        failed = next((number for number, line in enumerate(lines) if line.startswith("error:")), 0)
+        told = " ".join(" ".join(lines[failed:]).partition("hint:")[0].replace("cause:", "").split())
+        told = told.removeprefix("error: ").removeprefix("No solution found when resolving dependencies").strip(" :")
+        return told if len(told) <= REASON_LENGTH else f"{told[:REASON_LENGTH]}..."
+
+
+Execute = Callable[[Sequence[str], Mapping[str, str], str], Ran]
+
+
+def execute(argv: Sequence[str], env: Mapping[str, str], stdin: str) -> Ran:
+    """Run a command to its end, away from the caller's working directory; its output is captured."""
+    done = subprocess.run(
+        argv, env=env, input=stdin, cwd="/", capture_output=True, text=True, errors="replace", check=False
+    )
+    return Ran(code=done.returncode, out=done.stdout, err=redacted(done.stderr))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uv:
+    """uv with the environment that it runs in."""
+
+    binary: Path
+    env: Mapping[str, str]
+    execute: Execute = execute
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Ran:
+        """Run uv; where the network fails, once more with what its cache holds."""
+        argv = [str(self.binary), *arguments, "--no-config", "--no-progress", "--color", "never"]
+        ran = self.execute(argv, self.env, stdin)
+        if not ran.unreachable or "--no-index" in arguments:
+            return ran
+        cached = self.execute([*argv, "--offline"], self.env, stdin)
+        return cached if cached.ok else ran
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where packages come from, as far as it decides what is chosen; free of credentials."""
+        named = sorted(name for name in self.env if name.startswith(("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX")))
+        shown = [name for name in named if not name.endswith(("_USERNAME", "_PASSWORD"))]
+        return tuple(f"{name}={redacted(self.env[name])}" for name in shown)
+
+
+def use_uv(env: Mapping[str, str] = os.environ, run: Execute = execute) -> Uv:
+    """The uv that came with the builder, told by `env` where packages come from."""
+    return Uv(binary=find_uv(), env=environment_for_uv(env), execute=run)
+
+
+def find_uv() -> Path:
+    """Where the `uv` package keeps its program."""
+    try:
+        return Path(find_uv_bin())
+    except FileNotFoundError as absent:
+        raise MissingPart("environment: uv is not installed beside modelcast. Install modelcast again") from absent
+
+
+def environment_for_uv(env: Mapping[str, str]) -> Mapping[str, str]:
+    """The caller's environment without what would change uv's choices, with pip's settings in uv's words."""
+    passed = {name: value for name, value in env.items() if name not in LEFT_OUT and not name.startswith("UV_")}
+    passed |= {name: value for name, value in env.items() if name.startswith(KEPT)}
+    for theirs, ours in FROM_PIP.items():
+        taken = passed.get(ours) or passed.get(SAME_AS.get(ours, ""))
+        if passed.get(theirs) and not taken:
+            passed[ours] = " ".join(passed[theirs].split())
+    return {**passed, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROJECT": "1"}
+
+
+def redacted(text: str) -> str:
+    """The text without the user and password of any address in it."""
+    return re.sub(r"(://)[^/\s@]+@", r"\1", text)

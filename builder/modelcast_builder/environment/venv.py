@@ -1,0 +1,162 @@
+"""From a lock to an environment on disk: made by uv, cached by content, imported before anybody uses it."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelcast_builder import runtime_wheel
+from modelcast_builder.environment.index import only_wheels, this_python
+from modelcast_builder.environment.lock import STEP, Lock, lock_text
+from modelcast_builder.environment.uv import Ran, Uv, use_uv
+from modelcast_builder.errors import BuildError, MissingPart
+
+MARKER = "modelcast-environment"
+"""Written last, into a finished environment: its key."""
+MODULES = {"scikit-learn": "sklearn", "numpy": "numpy", "pandas": "pandas", "joblib": "joblib"}
+"""What is imported before the environment is used, where the lock has it."""
+OUR_MODULES = ("modelcast_runtime.contract", "msgspec")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A virtual environment that holds exactly its lock and the runtime."""
+
+    python: Path
+    lock: Lock
+    root: Path
+
+
+def base_python() -> Path:
+    """The interpreter under the builder's own virtual environment."""
+    return Path(getattr(sys, "_base_executable", "") or sys.executable)
+
+
+def create(
+    lock: Lock,
+    *,
+    cache: Path,
+    where: Path | None = None,
+    wheelhouse: Path | None = None,
+    compile_bytecode: bool = False,
+    uv: Uv | None = None,
+) -> Environment:
+    """The environment of a lock: in `where` (absent or empty), else in the cache, where it is made once.
+
+    Raises BuildError where it cannot be installed or does not import, MissingPart for another Python or no network.
+    """
+    if lock.python != this_python():
+        told = f"{STEP}: this model needs Python {lock.python}, and modelcast runs on {this_python()}"
+        raise MissingPart(f"{told}. Install modelcast on Python {lock.python}")
+    installer = Installer(uv=uv or use_uv(), lock=lock, wheelhouse=wheelhouse, compile_bytecode=compile_bytecode)
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as aside:
+        runtime = runtime_wheel.build(Path(aside))
+        key = _key(installer, runtime)
+        root = where or cache / "environments" / key
+        with _alone(cache / "environments" / f"{key}.lock"):
+            if not _finished(root, key):
+                _make(root, installer, runtime, replace=where is None)
+                (root / MARKER).write_text(f"{key}\n", encoding="utf-8")
+    return Environment(python=_python(root), lock=lock, root=root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installer:
+    """What installs, and how."""
+
+    uv: Uv
+    lock: Lock
+    wheelhouse: Path | None
+    compile_bytecode: bool
+
+
+def _key(installer: Installer, runtime: Path) -> str:
+    python = f"{sys.version}\n{base_python()}\n{installer.compile_bytecode}\n"
+    content = lock_text(installer.lock).encode() + python.encode() + runtime.read_bytes()
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    # Two builds at once: the second waits and finds the first one's work. The kernel frees the lock of a dead process.
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _finished(root: Path, key: str) -> bool:
+    marker = root / MARKER
+    return marker.is_file() and marker.read_text(encoding="utf-8").strip() == key and _python(root).exists()
+
+
+def _make(root: Path, installer: Installer, runtime: Path, *, replace: bool) -> None:
+    if replace:
+        shutil.rmtree(root, ignore_errors=True)
+    elif root.exists() and any(root.iterdir()):
+        raise BuildError(STEP, f"{root} is not empty", "Name a folder that is absent or empty")
+    try:
+        _install(root, installer, runtime)
+        _import(root, installer.lock)
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+
+
+def _install(root: Path, installer: Installer, runtime: Path) -> None:
+    made = installer.uv("venv", "--quiet", "--no-project", "--python", str(base_python()), str(root))
+    if not made.ok:
+        raise BuildError(
+            STEP, f"no virtual environment can be made in {root}: {made.reason}", "See that it is writable"
+        )
+    lock = installer.lock
+    # What has no wheel is built by the build tools of its time, so the model's packages keep their date.
+    _checked(_add(root, installer, lock.packages, as_of=lock.as_of), installer)
+    _checked(_add(root, installer, (*lock.serving, str(runtime)), as_of=""), installer)
+
+
+def _add(root: Path, installer: Installer, packages: Sequence[str], *, as_of: str) -> Ran:
+    command = ["pip", "install", "--no-deps", "--python", str(_python(root)), *only_wheels()]
+    command += ["--compile-bytecode"] if installer.compile_bytecode else []
+    command += ["--requirements", "-"]
+    date = ["--exclude-newer", as_of] if as_of else []
+    given = "\n".join(packages) + "\n"
+    offered = ["--find-links", str(installer.wheelhouse)] if installer.wheelhouse else []
+    if offered:
+        ran = installer.uv(*command, *offered, "--no-index", stdin=given)
+        if ran.ok:
+            return ran
+    ran = installer.uv(*command, *offered, *date, stdin=given)
+    return installer.uv(*command, *offered, stdin=given) if ran.undated else ran
+
+
+def _checked(ran: Ran, installer: Installer) -> None:
+    if ran.unreachable:
+        house = f", and the wheelhouse {installer.wheelhouse} does not hold everything" if installer.wheelhouse else ""
+        told = f"{STEP}: the package index cannot be reached{house}: {ran.reason}"
+        raise MissingPart(f"{told}. Build with a network, or name a mirror in PIP_INDEX_URL")
+    if not ran.ok:
+        raise BuildError(STEP, f"the lock cannot be installed: {ran.reason}", "Name other versions in requirements.txt")
+
+
+def _import(root: Path, lock: Lock) -> None:
+    held = {pin.partition("==")[0] for pin in lock.packages}
+    modules = [module for name, module in MODULES.items() if name in held]
+    program = "\n".join(f"import {module}" for module in (*modules, *OUR_MODULES))
+    done = subprocess.run(
+        [_python(root), "-I", "-c", program], cwd="/", capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        fix = "Let requirements.txt name versions that work together"
+        raise BuildError(STEP, f"the environment is installed and does not import: {last[:300]}", fix)
+
+
+def _python(root: Path) -> Path:
+    return root / "bin" / "python"

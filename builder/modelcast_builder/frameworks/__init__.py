@@ -1,0 +1,50 @@
+"""What trained a model: one module a framework, one line in `FRAMEWORKS`, most specific first.
+
+A framework meets the runtime's formats only in the string `manifest.format`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelcast_builder.artifact import Artifact
+from modelcast_builder.errors import BuildError
+from modelcast_builder.frameworks import sklearn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A framework that knows the artifact, and why."""
+
+    framework: str
+    format: str
+    model: str
+    """The name of the model file in the bundle."""
+    reason: str
+
+
+class Framework(Protocol):
+    """What a framework's module offers."""
+
+    NAME: str
+    FORMAT: str
+    MODEL: str
+
+    def claims(self, artifact: Artifact) -> str | None:
+        """Why this artifact is one of this framework's, or None; looks at scanned facts and imports nothing."""
+
+
+FRAMEWORKS: tuple[Framework, ...] = (sklearn,)
+
+
+def claim(artifact: Artifact) -> Claim:
+    """The first framework that knows the artifact; raises `BuildError` with what was seen."""
+    for framework in FRAMEWORKS:
+        reason = framework.claims(artifact)
+        if reason is not None:
+            return Claim(framework=framework.NAME, format=framework.FORMAT, model=framework.MODEL, reason=reason)
+    known = ", ".join(framework.NAME for framework in FRAMEWORKS)
+    raise BuildError(
+        "audit",
+        f"{artifact.path.name} is a {artifact.kind} file that no framework of this version serves ({known})",
+        'Save a fitted scikit-learn estimator or Pipeline: joblib.dump(model, "model.joblib")',
+    )

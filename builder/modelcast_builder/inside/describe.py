@@ -1,0 +1,63 @@
+"""The child's task `describe`: load -> describe -> probe -> golden rows -> store canonically."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from modelcast_runtime import contract
+
+from . import canonical, examples, goldens, inputs, loading, outputs, probe
+from .messages import Answer, Described, DescribeRequest, Refusal, Refused
+
+
+def main(arguments: list[str]) -> int:
+    """Read the request file, write the answer file."""
+    request_file, answer_file = map(Path, arguments)
+    request = contract.decode(request_file.read_bytes(), DescribeRequest)
+    try:
+        answer = Answer(status="described", described=describe(request))
+    except Refused as refused:
+        answer = Answer(status="refused", refused=refused.refusal)
+    except SystemExit as end:
+        answer = Answer(status="refused", refused=_left(end, request))
+    answer_file.write_bytes(contract.encode(answer))
+    return 0
+
+
+def _left(end: SystemExit, request: DescribeRequest) -> Refusal:
+    """The model's own code called `sys.exit` while it was loaded or asked."""
+    return Refusal(
+        step="describe",
+        problem=f"loading or scoring {Path(request.artifact).name} ended the process: sys.exit({end.code!r})",
+        fix="Raise an error instead, in the module of the repository that calls it",
+    )
+
+
+def describe(request: DescribeRequest) -> Described:
+    """The story of one model; raises `Refused`."""
+    sys.dont_write_bytecode = True
+    model = loading.load(request)
+    described = _first_that_fits(model, request)
+    # Loaded again: to be asked leaves traces in some models (a neighbours' tree counts its questions).
+    return msgspec.structs.replace(described, notes=canonical.store(loading.load(request), request))
+
+
+def _first_that_fits(model: Any, request: DescribeRequest) -> Described:
+    *earlier, last = examples.sources(model, request)
+    for source in earlier:
+        with suppress(Refused):  # the next source may fit; the last one's refusal is the user's
+            return _from(source(), model, request)
+    return _from(last(), model, request)
+
+
+def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Described:
+    taken = inputs.describe(model, rows, request.inputs)
+    columns = probe.probe(model, taken, rows)
+    chosen = goldens.choose(columns, taken.layout, rows)
+    task = outputs.task_of(model)
+    signature = outputs.describe(model, task, taken.layout, columns, chosen.rows)
+    golden = goldens.answer(model, signature, chosen.rows)
+    goldens.check_against_training(model, golden, chosen, taken.layout, rows)
+    return Described(task=task, signature=signature, golden=golden, source=rows.source)

@@ -1,0 +1,213 @@
+"""Describes what the model takes: one `Column` an input, from rows, from the model, and corrected by `inputs:`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from modelcast_runtime.contract import Column, Dtype, Label, Layout
+
+from . import encoders
+from .examples import Examples
+from .messages import InputOverride, Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """How the model takes rows, before anything was probed."""
+
+    layout: Layout
+    columns: tuple[Column, ...]
+    fixed: frozenset[str] = frozenset()
+    """Names whose nullability was written in `inputs:`; it is not probed."""
+
+
+def describe(model: Any, examples: Examples, overrides: Mapping[str, InputOverride]) -> Inputs:
+    """The inputs by the first source that tells; raises `Refused` where none does."""
+    found = _from_rows(model, examples) if examples.rows is not None else _from_model(model, overrides)
+    if found is None:
+        raise Refused(
+            "describe",
+            "nothing tells what the model takes: no data/train.*, no fit in a notebook of this build, "
+            "no feature_names_in_ and no n_features_in_",
+            "Write `inputs: {NAME: {dtype: float64}, ...}` in modelcast.yaml, in the order of the model's columns",
+        )
+    return _corrected(found, overrides)
+
+
+def _from_rows(model: Any, examples: Examples) -> Inputs:
+    rows = examples.rows
+    if isinstance(rows, list):
+        return _text(examples.text_name)
+    if not hasattr(rows, "columns"):
+        return Inputs(layout="array", columns=_of_array(model, rows))
+    named = rows.set_axis(_unique(rows.columns), axis=1)
+    columns = _with_categories(model, tuple(_of_series(name, named[name]) for name in named.columns), named)
+    if _by_name(model, examples):
+        return Inputs(layout="frame", columns=columns)
+    return Inputs(layout="array", columns=tuple(msgspec.structs.replace(column, trained_as="") for column in columns))
+
+
+def _by_name(model: Any, examples: Examples) -> bool:
+    # The service's frames have texts for names: one that was numbered (0, 1, 2) goes as the array that it was.
+    if not all(isinstance(name, str) for name in examples.rows.columns):
+        return False
+    return hasattr(model, "feature_names_in_") or not hasattr(model, "n_features_in_") or examples.is_recorded
+
+
+def _unique(names: Any) -> list[str]:
+    texts = [str(name) for name in names]
+    twice = sorted({name for name in texts if texts.count(name) > 1})
+    if twice:
+        raise Refused(
+            "describe",
+            f"the rows have more than one column of the name {twice[0]!r}, which no request can tell apart",
+            "Name every column once before the fit",
+        )
+    return texts
+
+
+def _text(name: str) -> Inputs:
+    return Inputs(layout="text", columns=(Column(name=name, dtype="string"),))
+
+
+def _of_array(model: Any, rows: Any) -> tuple[Column, ...]:
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=[f"x{index}" for index in range(rows.shape[1])]).infer_objects()
+    columns = tuple(_of_series(name, frame[name]) for name in frame.columns)
+    columns = _with_categories(model, columns, frame)
+    return tuple(msgspec.structs.replace(column, trained_as="") for column in columns)
+
+
+def _of_series(name: str, series: Any) -> Column:
+    from pandas.api import types
+
+    trained_as = str(series.dtype)
+    if trained_as == "category":
+        known = series.cat.categories
+        return Column(name=name, dtype=_dtype(name, known), categories=tuple(known.tolist()), trained_as=trained_as)
+    if types.is_object_dtype(series.dtype):
+        return Column(name=name, dtype=_object_dtype(name, series), trained_as=trained_as)
+    return Column(name=name, dtype=_dtype(name, series), trained_as=trained_as)
+
+
+def _dtype(name: str, values: Any) -> Dtype:
+    """Integers are described as float64: scikit-learn answers for `41.5`, and so do we."""
+    from pandas.api import types
+
+    if types.is_object_dtype(values.dtype):
+        return _object_dtype(name, values)
+    kinds: tuple[tuple[Any, Dtype], ...] = (
+        (types.is_bool_dtype, "bool"),
+        (types.is_integer_dtype, "float64"),
+        (lambda dtype: str(dtype).lower() in ("float32", "float16"), "float32"),
+        (types.is_float_dtype, "float64"),
+        (types.is_datetime64_any_dtype, "datetime"),
+        (types.is_string_dtype, "string"),
+    )
+    for matches, dtype in kinds:
+        if matches(values.dtype):
+            return dtype
+    raise _no_dtype(name, str(values.dtype))
+
+
+def _object_dtype(name: str, values: Any) -> Dtype:
+    import pandas as pd
+
+    kinds = {type(value) for value in values.tolist() if not pd.isna(value)}
+    if kinds <= {str}:
+        return "string"
+    if kinds <= {bool}:
+        return "bool"
+    if kinds <= {int, float}:
+        return "float64"
+    raise _no_dtype(name, " and ".join(sorted(kind.__name__ for kind in kinds)))
+
+
+def _no_dtype(name: str, seen: str) -> Refused:
+    return Refused(
+        "describe",
+        f"the column {name!r} holds {seen}, which no request can carry",
+        "Convert it before the fit to numbers, booleans, strings or datetimes, or leave it out",
+    )
+
+
+def _with_categories(model: Any, columns: tuple[Column, ...], rows: Any) -> tuple[Column, ...]:
+    """Add what encoders know, where the data agrees that nothing changed the values on the way."""
+    known = encoders.categories(model, [column.name for column in columns])
+    return tuple(
+        _encoded(column, known[column.name]) if _agrees(known.get(column.name), rows[column.name]) else column
+        for column in columns
+    )
+
+
+def _agrees(known: list[Any] | None, series: Any) -> bool:
+    return known is not None and set(series.dropna().tolist()) <= set(known)
+
+
+def _encoded(column: Column, known: list[Label]) -> Column:
+    whole = column.dtype == "float64" and all(isinstance(value, int) or float(value).is_integer() for value in known)
+    values = tuple(int(value) for value in known) if whole else tuple(known)
+    return msgspec.structs.replace(column, dtype="int64" if whole else column.dtype, categories=values)
+
+
+def _from_model(model: Any, overrides: Mapping[str, InputOverride]) -> Inputs | None:
+    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    if names:
+        known = encoders.categories(model, names)
+        return Inputs(layout="frame", columns=tuple(_of_encoder(name, known.get(name)) for name in names))
+    if encoders.takes_text(model):
+        return _text(next(iter(overrides), "text"))
+    width = getattr(model, "n_features_in_", None)
+    if width is not None:
+        names = list(overrides) if len(overrides) == width else [f"x{index}" for index in range(width)]
+        return Inputs(layout="array", columns=tuple(Column(name=name, dtype="float64") for name in names))
+    if overrides and all(override.dtype for override in overrides.values()):
+        return Inputs(layout="frame", columns=tuple(Column(name=name, dtype="float64") for name in overrides))
+    return None
+
+
+def _of_encoder(name: str, known: list[Any] | None) -> Column:
+    if known is None:
+        return Column(name=name, dtype="float64", trained_as="float64")
+    if all(isinstance(value, str) for value in known):
+        return Column(name=name, dtype="string", categories=tuple(known), trained_as="object")
+    if all(isinstance(value, bool) for value in known):
+        return Column(name=name, dtype="bool", categories=tuple(known), trained_as="bool")
+    return _encoded(Column(name=name, dtype="float64", trained_as="float64"), known)
+
+
+def _corrected(inputs: Inputs, overrides: Mapping[str, InputOverride]) -> Inputs:
+    names = [column.name for column in inputs.columns]
+    unknown = [name for name in overrides if name not in names]
+    if unknown:
+        raise Refused(
+            "describe",
+            f"modelcast.yaml's inputs name {', '.join(map(repr, unknown[:5]))}, which the model does not take",
+            f"It takes {', '.join(names[:20])}",
+        )
+    columns = tuple(
+        _override(column, overrides[column.name]) if column.name in overrides else column for column in inputs.columns
+    )
+    fixed = frozenset(name for name, override in overrides.items() if override.nullable is not None)
+    return Inputs(layout=inputs.layout, columns=columns, fixed=fixed)
+
+
+def _override(column: Column, override: InputOverride) -> Column:
+    bounded = override.minimum is not None or override.maximum is not None
+    if bounded and (override.dtype or column.dtype) not in ("float64", "float32", "int64"):
+        raise Refused(
+            "describe",
+            f"inputs.{column.name} in modelcast.yaml has min or max, and its dtype is {override.dtype or column.dtype}",
+            "Write bounds for numbers only",
+        )
+    written = {
+        "dtype": override.dtype,
+        "nullable": override.nullable,
+        "categories": override.categories,
+        "unknown": None if override.categories is None else "refuse",
+        "minimum": override.minimum,
+        "maximum": override.maximum,
+    }
+    return msgspec.structs.replace(column, **{name: value for name, value in written.items() if value is not None})

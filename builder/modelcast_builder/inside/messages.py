@@ -1,0 +1,81 @@
+"""What crosses between the builder and the child in the model's environment: contract types, as JSON files."""
+
+from typing import Literal
+
+from modelcast_runtime.contract import Contract, Dtype, Golden, Label, Signature, Task
+
+
+class InputOverride(Contract, frozen=True, kw_only=True):
+    """One entry of `inputs:` in modelcast.yaml; what is None was not written."""
+
+    dtype: Dtype | None = None
+    nullable: bool | None = None
+    categories: tuple[Label, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Data(Contract, frozen=True, kw_only=True):
+    """The repository's rows: absolute paths, and the column that is no input."""
+
+    train: str | None = None
+    train_is_written: bool = False
+    """modelcast.yaml names it; else it was found by its name."""
+    holdout: str | None = None
+    holdout_is_written: bool = False
+    target: str | None = None
+
+
+class DescribeRequest(Contract, frozen=True, kw_only=True):
+    """Load this artifact, say what the model takes and gives, and store it canonically."""
+
+    artifact: str
+    framework: str
+    code: str
+    """The folder of own modules as it will be sealed; the only path of the repository that the child sees."""
+    definitions: dict[str, str]
+    """`__main__` name -> the module made from the notebook that now holds it."""
+    by_value: bool
+    """The artifact holds code by value (cloudpickle): its own bytes are sealed."""
+    recorded: str | None
+    """The rows that the notebook's kernels recorded."""
+    data: Data
+    inputs: dict[str, InputOverride]
+    sealed: str
+    """Where the canonical model is written."""
+
+
+class Described(Contract, frozen=True, kw_only=True):
+    """The answer to a `DescribeRequest`."""
+
+    task: Task
+    signature: Signature
+    golden: Golden
+    source: str
+    """Which source told the signature, for the report."""
+    notes: tuple[str, ...] = ()
+
+
+class Refusal(Contract, frozen=True, kw_only=True):
+    """The child's `BuildError`: what the user can mend."""
+
+    step: str
+    problem: str
+    fix: str
+
+
+class Answer(Contract, frozen=True, kw_only=True):
+    """Exactly one of the two is there."""
+
+    status: Literal["described", "refused"]
+    described: Described | None = None
+    refused: Refusal | None = None
+
+
+class Refused(Exception):
+    """Raised inside the child; crosses as a `Refusal`."""
+
+    def __init__(self, step: str, problem: str, fix: str) -> None:
+        """The three parts of a `BuildError`."""
+        super().__init__(step, problem, fix)
+        self.refusal = Refusal(step=step, problem=problem, fix=fix)

@@ -1,0 +1,97 @@
+"""Describes what the model gives: its task, its labels, and which outputs it has, by asking it."""
+
+from typing import Any
+
+import numpy as np
+from modelcast_runtime.contract import Column, Dtype, Label, Layout, Output, Signature, Task, Wanted
+from modelcast_runtime.formats.native import NativeScorer
+from modelcast_runtime.payload import decode_rows
+
+from . import encoders
+from .goldens import Row
+from .messages import Refused
+
+_DTYPES: dict[str, Dtype] = {
+    "b": "bool", "i": "int64", "u": "int64", "f": "float64", "U": "string", "O": "string", "M": "datetime",
+}  # fmt: skip
+
+
+def task_of(model: Any) -> Task:
+    """What kind of question the model answers."""
+    from sklearn import base
+
+    if base.is_classifier(model) or base.is_outlier_detector(model):
+        return "classifier"
+    if base.is_regressor(model):
+        return "regressor"
+    return "clusterer" if hasattr(model, "labels_") or _is_clusterer(model) else "generic"
+
+
+def _is_clusterer(model: Any) -> bool:
+    from sklearn import base
+
+    if hasattr(base, "is_clusterer"):  # since 1.6
+        return bool(base.is_clusterer(model))
+    return getattr(model, "_estimator_type", None) == "clusterer"
+
+
+def describe(model: Any, task: Task, layout: Layout, columns: tuple[Column, ...], rows: tuple[Row, ...]) -> Signature:
+    """Score the golden rows and look at what comes; raises `Refused` where the model cannot answer at all."""
+    bare = Signature(layout=layout, inputs=columns, outputs=())
+    try:
+        predictions = NativeScorer(model, bare).score(decode_rows(rows, bare), frozenset()).predictions
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or ["no message"])[0][:300]
+        raise Refused(
+            "describe",
+            f"the model cannot answer for a row as it is described: {type(error).__name__}: {reason}",
+            "Put rows that it knows into data/train.csv, or write `inputs:` in modelcast.yaml",
+        ) from error
+    outputs = [
+        Output(name="predict", dtype=_DTYPES.get(predictions.dtype.kind, "string"), shape=(-1, *predictions.shape[1:]))
+    ]
+    classes = _classes(model, task, predictions)
+    outputs += [
+        Output(name=name, dtype="float64", shape=(-1, width))
+        for name, width in _widths(model, task, classes, rows, bare)
+    ]
+    return Signature(layout=layout, inputs=columns, outputs=tuple(outputs), classes=classes)
+
+
+def _classes(model: Any, task: Task, predictions: np.ndarray) -> tuple[Label, ...] | None:
+    if predictions.ndim > 1:
+        return None
+    if task == "clusterer":
+        return _clusters(model)
+    classes = getattr(model, "classes_", None)
+    if isinstance(classes, np.ndarray) and classes.ndim == 1:
+        return tuple(classes.tolist())
+    if task == "classifier" and classes is None and hasattr(model, "offset_"):
+        return (-1, 1)  # an outlier detector
+    return None
+
+
+def _clusters(model: Any) -> tuple[Label, ...] | None:
+    last = encoders.fitted(model)
+    while hasattr(last, "steps"):
+        last = encoders.fitted(last.steps[-1][1])
+    count = getattr(last, "n_clusters", None) or len(set(np.asarray(last.labels_).tolist()) - {-1})
+    return tuple(range(int(count)))
+
+
+def _widths(
+    model: Any, task: Task, classes: tuple[Label, ...] | None, rows: tuple[Row, ...], bare: Signature
+) -> list[tuple[Wanted, int]]:
+    """The outputs that the model really answers with one number a class or cluster."""
+    candidates: tuple[tuple[Wanted, str, Task], ...] = (
+        ("predict_proba", "predict_proba", "classifier"),
+        ("distances", "transform", "clusterer"),
+    )
+    found = []
+    for name, method, of_task in candidates:
+        if task == of_task and classes and hasattr(model, method):
+            scores = NativeScorer(model, bare).score(decode_rows(rows, bare), frozenset({name}))
+            answers = scores.probabilities if name == "predict_proba" else scores.distances
+            if answers is not None and answers.shape == (len(rows), len(classes)):
+                found.append((name, len(classes)))
+    return found

@@ -1,0 +1,60 @@
+"""The story of a build: repo -> discover -> environment -> train -> describe -> compile -> seal -> smoke -> bundle."""
+
+import tempfile
+from pathlib import Path
+
+from modelcast_runtime.bundle import Bundle, open_bundle
+
+from modelcast_builder import bundling, child, compilation, environment, provenance, seal, smoke, source_tree, training
+from modelcast_builder.bundling import Facts
+from modelcast_builder.config import BuildSettings, read_config
+from modelcast_builder.discover import discover
+from modelcast_builder.frameworks import claim
+from modelcast_builder.report import Reporter
+from modelcast_builder.source import fetch, model_name
+
+
+def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
+    """Turn a repository into a sealed bundle at `out`; raises `BuildError`, and then leaves nothing there."""
+    seal.check_target(out)
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder, seal.staging(out) as writer:
+        work = Path(folder).resolve()
+        with reporter.step("discover"):
+            repo = fetch(source, work)
+            config = read_config(repo.root, settings.variables)
+            name = model_name(repo, config)
+            plan = discover(repo.root, config)
+            digest = source_tree.digest(repo.root)
+            reporter.say("discover", plan.reason)
+        with reporter.step("environment"):
+            artifact = training.ready_made(plan)
+            serving = environment.prepare(repo.root, artifact, settings, reporter)
+        with reporter.step("train"):
+            if artifact is not None:
+                trained = training.take(repo.root, artifact, config)
+            else:
+                trained = training.execute(repo.root, plan, config, serving, work=work, reporter=reporter)
+        with reporter.step("describe"):
+            claimed = claim(trained.artifact)
+            described = child.describe(serving, bundling.question(trained, claimed, config, work), work)
+            reporter.say("describe", bundling.sentence(described))
+            for note in described.notes:
+                reporter.note("describe", note)
+        with reporter.step("compile"):
+            compiled = compilation.decide()
+            reporter.say("compile", f"{compiled.backend}: {compiled.reason}")
+        with reporter.step("seal"):
+            facts = Facts(
+                name=name,
+                source_digest=digest,
+                config=config,
+                claim=claimed,
+                described=described,
+                compilation=compiled,
+            )
+            receipt = provenance.record(repo, config, serving.lock.as_of, reporter)
+            bundling.write(writer, facts, trained, serving.lock, receipt, work)
+        with reporter.step("smoke"):
+            reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke"))
+        seal.publish(writer, out)
+    return open_bundle(out)

@@ -1,0 +1,25 @@
+"""When, from what and by what a bundle was made: the only room that asks the clock."""
+
+import sys
+from datetime import UTC, datetime
+
+from modelcast_runtime.contract import Provenance
+
+from modelcast_builder import __version__
+from modelcast_builder.config import Config
+from modelcast_builder.report import Reporter
+from modelcast_builder.source import Source, public
+
+
+def record(source: Source, config: Config, as_of: str, reporter: Reporter) -> Provenance:
+    """The receipt of this build; outside both digests."""
+    return Provenance(
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        builder_version=__version__,
+        python=".".join(map(str, sys.version_info[:3])),
+        source=source.origin or public(config.source_url or "") or source.location,
+        commit=source.commit or config.commit,
+        environment_as_of=as_of,
+        notes=tuple(reporter.notes),
+        steps=tuple(reporter.steps),
+    )

@@ -1,0 +1,28 @@
+"""Serves what was sealed: the bundle is opened and scored through the real application, in its serving environment."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from modelcast_builder.environment import Environment
+from modelcast_builder.errors import BuildError
+
+
+def check(environment: Environment, bundle: Path, nowhere: Path) -> str:
+    """Run the runtime's own self-test; its sentence, or `BuildError` with its reason."""
+    nowhere.mkdir()
+    command = [str(environment.python.with_name("modelcast-runtime")), "selftest", str(bundle)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MODELCAST_", "PYTHON"))}
+    done = subprocess.run(
+        command, cwd=nowhere, env=clean, capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode == 0:
+        return done.stdout.strip()
+    said = (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1]
+    reason = said.removeprefix("error: selftest: ")
+    raise BuildError(
+        "smoke",
+        f"the sealed model does not answer as it did when it was described: {reason}",
+        "A model that draws random numbers when it predicts needs a fixed random_state; "
+        "a file that it reads belongs into `code:` in modelcast.yaml",
+    )

@@ -1,0 +1,88 @@
+"""A YAML file as its content and as its tree, which knows the lines; every refusal says where."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelcast_builder.errors import BuildError
+
+STEP = "config"
+
+
+def read(path: Path) -> tuple[Any, Any]:
+    """The content and the tree of nodes, both None for an empty file; raises `BuildError` with the line."""
+    text = _text(path)
+    try:
+        tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _no_yaml(path, error) from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # PyYAML's own readers of dates, numbers and tags end like this: for `2024-13-45`, `0x_`, `!!bool perhaps`.
+        raise BuildError(STEP, f"{path.name} is no YAML: {error}", "Put that value in quotes") from error
+    _check_texts(path, tree)
+    return content, tree
+
+
+def line_of(node: Any, path: tuple[str, ...]) -> int:
+    """The line of a key, by the path of names and `[index]`es; of the nearest parent where the path ends early."""
+    line: int = node.start_mark.line + 1
+    for part in path:
+        found = _child(node, part)
+        if found is None:
+            return line
+        line, node = found
+    return line
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BuildError(STEP, f"{path.name}:{line} is not UTF-8", "Save the file as UTF-8") from error
+
+
+def _check_texts(path: Path, tree: Any) -> None:
+    """Every key is a text and is there once: YAML reads `on` as true, and takes the last of two without a word."""
+    waiting, seen = [tree], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias: the same node in many places
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            _check_names(path, [key for key, _ in node.value])
+            waiting.extend(value for _, value in node.value)
+
+
+def _check_names(path: Path, keys: list[Any]) -> None:
+    lines: dict[str, int] = {}
+    for key in keys:
+        where = f"{path.name}:{key.start_mark.line + 1}"
+        if key.tag.rpartition(":")[2] not in ("str", "merge", "value"):
+            raise BuildError(STEP, f"{where}: the key `{key.value}` is no text", f'Write it in quotes: "{key.value}"')
+        if key.value in lines:
+            problem = f"{where}: the key `{key.value}` is there twice, first in line {lines[key.value]}"
+            raise BuildError(STEP, problem, "Keep one of them")
+        lines[key.value] = key.start_mark.line + 1
+
+
+def _no_yaml(path: Path, error: yaml.YAMLError) -> BuildError:
+    mark = getattr(error, "problem_mark", None)
+    where = f":{mark.line + 1}" if mark else ""
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+    return BuildError(STEP, f"{path.name}{where} is no YAML: {reason}", "Mend that line")
+
+
+def _child(node: Any, part: str) -> tuple[int, Any] | None:
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(key, value) for key, value in node.value if key.value == part]
+        return (pairs[0][0].start_mark.line + 1, pairs[0][1]) if pairs else None
+    if isinstance(node, yaml.SequenceNode) and part[1:-1].isdigit() and int(part[1:-1]) < len(node.value):
+        child = node.value[int(part[1:-1])]
+        return child.start_mark.line + 1, child
+    return None

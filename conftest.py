@@ -1,0 +1,19 @@
+"""How the tests are shared out: which are long, and which stay together because they share what is costly to make."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent / "tests"
+# They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
+LONG = {"test_unseen.py", "test_install.py", "test_git.py", "test_command_line.py", "test_environment.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Acceptance tests share their builds, the others what their file makes."""
+    for item in items:
+        together = "acceptance" if item.path.parent == TESTS / "acceptance" else item.path.name
+        item.add_marker(pytest.mark.xdist_group(together))
+        if item.path.name in LONG:
+            item.add_marker("long")

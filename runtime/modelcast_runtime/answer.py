@@ -1,0 +1,49 @@
+"""Scores become the answer of `POST /predict`: strict JSON, with labels of the model's own type."""
+
+import os
+import time
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modelcast_runtime.columns import Scores
+from modelcast_runtime.contract import Signature, Wanted, label_text
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def encode(
+    scores: Scores,
+    signature: Signature,
+    *,
+    model_name: str,
+    model_version: str,
+    prediction_id: str,
+    wanted: Collection[Wanted],
+) -> bytes:
+    """Print an answer; a number that is none (NaN, infinite) is null, as JSON has no such numbers."""
+    document: dict[str, Any] = {"predictions": scores.predictions.tolist()}
+    if "predict_proba" in wanted and scores.probabilities is not None:
+        # zip is strict: a model that gives another number of probabilities than it has classes must not be answered.
+        keys = [label_text(label) for label in signature.classes or ()]
+        document["probabilities"] = [dict(zip(keys, row, strict=True)) for row in scores.probabilities.tolist()]
+    if "distances" in wanted and scores.distances is not None:
+        document["distances"] = scores.distances.tolist()
+    document["model"] = {"name": model_name, "version": model_version}
+    document["prediction_id"] = prediction_id
+    return orjson.dumps(document, default=plain)
+
+
+def plain(value: object) -> object:
+    """Give Python's own value for numpy's inside an object array."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(type(value).__name__)
+
+
+def new_prediction_id() -> str:
+    """Make a ULID: 26 characters that sort by the millisecond; 80 of its 128 bits are random."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])

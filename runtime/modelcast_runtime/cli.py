@@ -1,0 +1,107 @@
+"""`modelcast-runtime serve | selftest | predict`: a bundle served, verified or scored without the builder."""
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+OUR_BUG = 70
+USAGE = """examples:
+  modelcast-runtime serve ./bundle --port 8080
+  modelcast-runtime selftest ./bundle
+  modelcast-runtime predict ./bundle rows.csv --proba
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code (0 done, 1 the bundle or data is at fault, 2 wrong usage, 70 a bug of ours)."""
+    from modelcast_runtime.settings import THREAD_ENV
+
+    # One thread a library: a worker is one core's worth, and these are read once, at the first import of numpy.
+    for name, value in THREAD_ENV.items():
+        os.environ.setdefault(name, value)
+    warnings.simplefilter("ignore")
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except _faults() as fault:
+        print(f"error: {options.command}: {fault}", file=sys.stderr)
+        return 1
+    except Exception as bug:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback
+        traceback.print_exc()
+        what = f"{type(bug).__name__}: {bug}. It is a bug of modelcast: please report it with the lines above"
+        print(f"error: {options.command}: {what}", file=sys.stderr)
+        return OUR_BUG
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    from modelcast_runtime.bundle import BundleError
+    from modelcast_runtime.settings import SettingsError
+
+    return (BundleError, SettingsError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="modelcast-runtime",
+        description="Serves one sealed bundle.",
+        epilog=USAGE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="serve a bundle in the foreground"))
+    selftest = _add_bundle(commands.add_parser("selftest", help="verify hashes and golden rows, then exit"))
+    selftest.set_defaults(run=_selftest)
+    _add_predict(commands.add_parser("predict", help="score a file without a server"))
+    return parser
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    sealed = os.environ.get("MODELCAST_BUNDLE") or "bundle"
+    parser.add_argument(
+        "bundle", nargs="?", type=Path, default=Path(sealed), help="default: $MODELCAST_BUNDLE, or ./bundle"
+    )
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    _add_bundle(parser)
+    parser.add_argument("--host", help="address to listen on (default 0.0.0.0)")
+    parser.add_argument("--port", type=int, help="port to listen on (default $PORT, or 8080)")
+    parser.add_argument("--workers", type=int, help="worker processes (default from the cgroup's CPU and memory)")
+    parser.set_defaults(run=_serve)
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("file", type=Path, help="rows: .csv, .json or .parquet")
+    parser.add_argument("--proba", action="store_true", help="add the probability of each class")
+    parser.add_argument("--out", type=Path, help="write here; .csv for CSV, else JSON lines (default: to stdout)")
+    parser.set_defaults(run=_predict)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from modelcast_runtime import start
+
+    flags = {"host": options.host, "port": options.port, "workers": options.workers}
+    return start.serve(options.bundle, flags)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from modelcast_runtime import selftest
+
+    print(selftest.run(options.bundle))
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from modelcast_runtime import offline
+
+    offline.predict(options.bundle, options.file, proba=options.proba, out=options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""What a bundle says: the types that cross a file or the wire, and nothing that touches a disk.
+
+Every level is frozen, refuses unknown keys, and prints as it parses (`encode`, `decode`). The reader lives in
+`bundle`, the writer in the builder's `seal`; both know the bundle through these types only.
+"""
+
+import hashlib
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+BUNDLE_VERSION: Final = 1
+MANIFEST = "manifest.json"
+GOLDEN = "golden.json"
+LOCK = "environment.lock"
+CODE = "code"
+RECEIPTS = "receipts"
+RECEIPT_HASHES = "receipts/hashes.json"
+PROVENANCE = "receipts/provenance.json"
+
+Label = bool | int | float | str
+"""A class, a category or a prediction, of the model's own type."""
+Cell = bool | int | float | str | None
+"""One value of one row as JSON has it; null is a missing value."""
+Dtype = Literal["bool", "int64", "float32", "float64", "string", "datetime"]
+Task = Literal["classifier", "regressor", "clusterer", "text", "generic"]
+Layout = Literal["array", "frame", "text"]
+"""How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings."""
+Wanted = Literal["predict", "predict_proba", "distances"]
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The base of everything that crosses a file or a process: closed, and frozen by keyword in every class below."""
+
+
+class Column(Contract, frozen=True, kw_only=True):
+    """One input: its name, type and what the model does with what it does not know."""
+
+    name: str
+    dtype: Dtype
+    nullable: bool = False
+    """Whether the model was seen to answer for a missing value; else null is a 400."""
+    categories: tuple[Label, ...] | None = None
+    """The values an encoder was fitted on (or that `inputs:` names); None where nothing tells."""
+    unknown: Literal["accept", "refuse"] = "accept"
+    """`refuse`: a value outside `categories` is a 400; `accept`: it is scored, and counted as unseen."""
+    minimum: float | None = None
+    maximum: float | None = None
+    """Bounds written in `inputs:`; a value outside is a 400. Never guessed from data."""
+    trained_as: str = ""
+    """The pandas dtype that the model was fitted with (layout `frame`), e.g. `int64`, `object`, `category`."""
+
+
+class Output(Contract, frozen=True, kw_only=True):
+    """One output: `shape` as -1 for the rows, then the width of a row's answer."""
+
+    name: Wanted
+    dtype: Dtype
+    shape: tuple[int, ...]
+
+
+class Signature(Contract, frozen=True, kw_only=True):
+    """What the model takes and gives."""
+
+    layout: Layout
+    inputs: tuple[Column, ...]
+    outputs: tuple[Output, ...]
+    classes: tuple[Label, ...] | None = None
+    """A classifier's labels, a clusterer's cluster numbers, in the order of `predict_proba`'s columns."""
+
+    def gives(self, name: Wanted) -> bool:
+        """Whether the model has this output."""
+        return any(output.name == name for output in self.outputs)
+
+
+class Golden(Contract, frozen=True, kw_only=True):
+    """Rows and the answers that the model gave for them in the build: what readiness is measured against."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    """Values in the signature's order."""
+    predictions: tuple[Cell | tuple[Cell, ...], ...]
+    probabilities: tuple[tuple[float, ...], ...] | None = None
+    distances: tuple[tuple[float, ...], ...] | None = None
+    tolerance: float = 1e-9
+    """Absolute and relative; labels must be equal."""
+
+
+class Evaluation(Contract, frozen=True, kw_only=True):
+    """Metrics on rows that the model was not fitted on."""
+
+    data: str
+    rows: int
+    metrics: dict[str, float]
+
+
+class Compilation(Contract, frozen=True, kw_only=True):
+    """What runs the model, and the proof or the reason."""
+
+    backend: Literal["native", "onnxruntime"]
+    reason: str
+    probes: int = 0
+    worst_difference: float | None = None
+    ties: int = 0
+
+
+class Limits(Contract, frozen=True, kw_only=True):
+    """What the service takes before it refuses; sealed as defaults, overridden by `MODELCAST_LIMITS_*`."""
+
+    body_bytes: int = 16_777_216
+    rows: int = 10_000
+    header_s: float = 5.0
+    body_s: float = 10.0
+    drain_s: float = 5.0
+
+
+class ServiceDefaults(Contract, frozen=True, kw_only=True):
+    """Settings of the service that the repository chose (`modelcast.yaml`), sealed with the model."""
+
+    extra_inputs: Literal["refuse", "ignore"] = "refuse"
+    limits: Limits = Limits()
+
+
+class FileRecord(Contract, frozen=True, kw_only=True):
+    """One sealed file: path relative to the bundle, with `/`."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Manifest(Contract, frozen=True, kw_only=True):
+    """`manifest.json`: what the bundle is and what every file of it must be."""
+
+    bundle_version: Literal[1] = BUNDLE_VERSION
+    name: str
+    version: str
+    """`sha256:` and the digest over source, data, environment, parameters and the canonical model."""
+    description: str = ""
+    format: Literal["joblib"]
+    """What is stored: a key of the runtime's `formats`."""
+    framework: str
+    """What trained it: a key of the builder's `frameworks`."""
+    task: Task
+    model: str
+    """The model file, relative to the bundle."""
+    signature: Signature
+    evaluation: Evaluation | None = None
+    compilation: Compilation
+    service: ServiceDefaults = ServiceDefaults()
+    files: tuple[FileRecord, ...]
+
+
+class Step(Contract, frozen=True, kw_only=True):
+    """One step of the build and the seconds it took."""
+
+    name: str
+    seconds: float
+
+
+class Provenance(Contract, frozen=True, kw_only=True):
+    """`receipts/provenance.json`: when, by whom and from what; outside both digests."""
+
+    built_at: str
+    builder_version: str
+    python: str
+    source: str
+    commit: str | None = None
+    environment_as_of: str
+    notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+T = TypeVar("T")
+
+
+def encode(value: object) -> bytes:
+    """JSON with sorted keys, indented by two: the same value is the same bytes on every machine."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """Parse and check; raises `msgspec.ValidationError` or `DecodeError` with the place in the document."""
+    return msgspec.json.decode(data, type=kind)
+
+
+def label_text(label: Label) -> str:
+    """A label as a JSON key and as a metric's label value; booleans as JSON writes them."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def digest_of(records: dict[str, str]) -> str:
+    """The digest over names and sha256s (or any strings), independent of order: `sha256:<hex>`."""
+    lines = "".join(f"{name}\x00{value}\n" for name, value in sorted(records.items()))
+    return f"sha256:{hashlib.sha256(lines.encode('utf-8', 'surrogateescape')).hexdigest()}"

@@ -1,0 +1,28 @@
+"""What can be stored in a bundle and how each is scored: one module a format, one line in `FORMATS`.
+
+Formats meet the builder's frameworks only in the string `manifest.format`.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Protocol
+
+from modelcast_runtime.bundle import Bundle
+from modelcast_runtime.columns import Columns, Scores
+from modelcast_runtime.contract import Wanted
+
+FORMATS = {"joblib": "modelcast_runtime.formats.native"}
+"""`manifest.format` -> the module with its `load(bundle) -> Scorer`; imported when a bundle asks for it."""
+
+
+class Scorer(Protocol):
+    """A loaded model."""
+
+    def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
+        """Answer for every row; `wanted` names outputs beside `predict` that the signature gives."""
+
+
+def load_scorer(bundle: Bundle) -> Scorer:
+    """Load the model that the bundle holds. Never scores: a forked child could not score after that."""
+    load: Callable[[Bundle], Scorer] = import_module(FORMATS[bundle.manifest.format]).load
+    return load(bundle)

@@ -1,0 +1,111 @@
+"""A scikit-learn object as it was trained (`model.joblib`), scored by scikit-learn itself."""
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from modelcast_runtime.bundle import Bundle, BundleError
+from modelcast_runtime.columns import Columns, Scores
+from modelcast_runtime.contract import Column, Signature, Wanted
+
+
+def load(bundle: Bundle) -> "NativeScorer":
+    """Unpickle the sealed model; raises `BundleError` in one line."""
+    # The sealed modules stand first, as the repository's root did while the model was trained; and nothing may
+    # be written beside them: a stray __pycache__ is a file that the manifest does not know.
+    sys.dont_write_bytecode = True
+    if bundle.code.is_dir():
+        sys.path.insert(0, str(bundle.code))
+    import joblib
+
+    try:
+        with warnings.catch_warnings():
+            # Another scikit-learn than the one that trained the model only warns, and then answers differently.
+            warnings.filterwarnings("error", message="Trying to unpickle estimator")
+            model = joblib.load(bundle.model)
+    except Exception as error:
+        # scikit-learn's warning of another version has a second line.
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{bundle.manifest.model} cannot be loaded: {type(error).__name__}: {reason}") from error
+    return NativeScorer(model, bundle.manifest.signature)
+
+
+class NativeScorer:
+    """Calls the model as it was called in training: with a frame, an array or a list of texts."""
+
+    def __init__(self, model: Any, signature: Signature) -> None:
+        """Choose the way to call once; the signature says it, nothing is guessed here."""
+        self._model = model
+        ways: dict[str, Callable[[Columns], Any]] = {"frame": _Frame(signature), "array": _array, "text": _texts}
+        self._rows = ways[signature.layout]
+
+    def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
+        """Predict, and where asked for give probabilities or distances."""
+        rows = self._rows(columns)
+        return Scores(
+            predictions=np.asarray(self._model.predict(rows)),
+            probabilities=np.asarray(self._model.predict_proba(rows)) if "predict_proba" in wanted else None,
+            distances=np.asarray(self._model.transform(rows)) if "distances" in wanted else None,
+        )
+
+
+def _array(columns: Columns) -> np.ndarray:
+    values = list(columns.arrays.values())
+    return np.stack(values, axis=1) if len({value.dtype for value in values}) == 1 else _mixed(values, columns.rows)
+
+
+def _mixed(values: list[np.ndarray], rows: int) -> np.ndarray:
+    mixed = np.empty((rows, len(values)), dtype=object)
+    for index, value in enumerate(values):
+        mixed[:, index] = value
+    return mixed
+
+
+def _texts(columns: Columns) -> list[str]:
+    (texts,) = columns.arrays.values()
+    return list(texts)
+
+
+class _Frame:
+    """Makes the DataFrame that the model was fitted on again: names, order and pandas dtypes."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._inputs = {column.name: column for column in signature.inputs}
+
+    def __call__(self, columns: Columns) -> Any:
+        import pandas as pd
+
+        return pd.DataFrame({name: _series(values, self._inputs[name]) for name, values in columns.arrays.items()})
+
+
+def _series(values: np.ndarray, column: Column) -> Any:
+    """The values with the dtype seen in training, where they can have it without loss."""
+    import pandas as pd
+
+    trained_as = column.trained_as
+    if trained_as == "category":
+        # What was not seen in training is missing, as pandas took it to be; it will raise for it from version 4 on.
+        known = dict.fromkeys(column.categories or ())
+        seen = [value if value in known else None for value in values]
+        return pd.Series(pd.Categorical(seen, categories=list(known)))
+    if values.dtype.kind in "fi" and trained_as.startswith(("int", "uint")):
+        # `41.5` and null are answered as floats, as scikit-learn does; whole numbers as the integers they were.
+        return pd.Series(values.astype(trained_as) if _fits(values, np.dtype(trained_as)) else values)
+    if values.dtype.kind == "O" and trained_as == "object":
+        # read_csv gives NaN for a missing text, and imputers look for that.
+        return pd.Series([np.nan if value is None else value for value in values], dtype=object)
+    if trained_as and trained_as != str(values.dtype):
+        return pd.Series(list(values) if values.dtype.kind == "O" else values).astype(trained_as)
+    return pd.Series(values)
+
+
+def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
+    """Whether these are whole numbers that the integer type holds: beyond it numpy would wrap them silently."""
+    span = np.iinfo(dtype)
+    inside = (values >= span.min) & (values <= span.max)
+    if values.dtype.kind == "f":
+        inside &= (np.abs(values) < 2**53) & (values == np.trunc(values))
+    return bool(inside.all())

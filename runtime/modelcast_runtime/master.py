@@ -1,0 +1,175 @@
+"""The master process: gunicorn's configuration and arbiter, with what a scoring service needs of them.
+
+Import it late: importing gunicorn's configuration reads the environment (see `service.serve`).
+"""
+
+import errno
+import gc
+import math
+import os
+import sys
+from typing import Any, NoReturn
+
+from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
+from gunicorn.app.base import Application as GunicornApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
+from gunicorn.util import is_ipv6  # type: ignore[import-untyped]
+
+from modelcast_runtime.settings import Settings
+from modelcast_runtime.worker import Duty, ScoringWorker
+
+BACKLOG = 2048
+FINISH_S = 20
+"""How long a request that is in flight when the listener closes may still take."""
+KEEPALIVE_S = 75
+"""Longer than proxies keep an idle connection (60 s is a usual one), so that they close first and never in the middle
+of a request. Stopping does not wait for it: idle connections are closed when the linger ends."""
+
+REFUSED = 1
+OUR_BUG = 70
+
+
+class CannotListenError(Exception):
+    """The address cannot be had; one line that says what to do."""
+
+
+def slots_for(workers: int) -> int:
+    """A reload starts all new workers before the old ones leave; one more for one that is being replaced."""
+    return 2 * workers + 1
+
+
+def refuse(reason: str) -> int:
+    """Say why there is no service, in the form of all commands; the exit code."""
+    sys.stderr.write(f"error: serve: {reason}\n")
+    sys.stderr.flush()
+    return REFUSED
+
+
+class Service(GunicornApplication):  # type: ignore[misc]
+    """gunicorn's configuration: our defaults, then GUNICORN_CMD_ARGS over them."""
+
+    duty: Duty
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the configuration; no file in the working directory is one: that may be the model's own source."""
+        self._settings = settings
+        super().__init__(usage="GUNICORN_CMD_ARGS='--keep-alive 30 ...'", prog="GUNICORN_CMD_ARGS")
+
+    def load_config(self) -> None:
+        """Called by gunicorn, again at each reload."""
+        parser = self.cfg.parser()
+        given = parser.parse_args(self.cfg.get_cmd_args_from_env())
+        for name, value in _defaults(self._settings).items():
+            self.cfg.set(name, value)
+        if given.config:
+            self.load_config_from_file(given.config)
+        for name, value in vars(given).items():
+            if value is not None and name != "args":
+                self.cfg.set(name, value)
+        self.cfg.set("worker_class", ScoringWorker)
+
+    def load(self) -> None:
+        """Nothing is loaded in the master: each worker makes its own application."""
+
+
+def _defaults(settings: Settings) -> dict[str, object]:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return {
+        "bind": [f"{host}:{settings.port}"],
+        "backlog": BACKLOG,
+        "workers": settings.workers,
+        "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
+        "control_socket_disable": True,  # else a file in $HOME, and a second way in
+        "graceful_timeout": math.ceil(settings.limits.drain_s) + FINISH_S,
+        "timeout": 30,
+        "keepalive": KEEPALIVE_S,
+        "loglevel": "warning",
+        "errorlog": "-",
+        "limit_request_line": 4094,
+        "limit_request_fields": 64,
+        "preload_app": False,
+        "asgi_lifespan": "off",
+        # What was tested, whatever else the model's environment holds.
+        "asgi_loop": "asyncio",
+        "http_parser": "python",
+    }
+
+
+class Master(Arbiter):  # type: ignore[misc]
+    """Keeps the workers alive; every way to stop it but SIGQUIT and a second Ctrl-C finishes what is in flight."""
+
+    def __init__(self, service: Service) -> None:
+        """Nothing listens yet."""
+        self._linger_s = 0.0
+        self._is_stopping = False
+        self._slots = slots_for(service.cfg.workers)
+        super().__init__(service)
+
+    def start(self) -> None:
+        """Listen at once or say why not (gunicorn tries for five seconds), then make what is loaded so far immortal."""
+        is_given = self.cfg.reuse_port or {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys()
+        if not is_given and all(isinstance(address, tuple) for address in self.cfg.address):
+            self.LISTENERS = [self._listen(address) for address in self.cfg.address]
+        super().start()
+        gc.collect()
+        gc.freeze()  # a collection in a worker would write to, and so copy, every page that holds the model
+
+    def _listen(self, address: tuple[str, int]) -> Any:
+        kind = gunicorn_sock.TCP6Socket if is_ipv6(address[0]) else gunicorn_sock.TCPSocket
+        try:
+            return kind(address, self.cfg, self.log)
+        except OSError as error:
+            raise CannotListenError(_reason(address, error)) from error
+
+    def spawn_worker(self) -> Any:
+        """No more workers than there are slots: raised by hand (SIGTTIN), or left over by reloads in a row."""
+        if len(self.WORKERS) < self._slots:
+            return super().spawn_worker()
+        self.log.warning("%d workers are the most there can be", len(self.WORKERS))
+        return None
+
+    def reap_workers(self) -> None:
+        """Give back the slots of the workers that are gone, however they went."""
+        before = dict(self.WORKERS)
+        try:
+            super().reap_workers()
+        finally:
+            for pid in before.keys() - self.WORKERS.keys():
+                self.app.duty.store.release(before[pid].slot)
+        refusal = None if self._is_stopping else self.app.duty.startup.refusal()
+        if refusal is not None:
+            raise HaltServer(refusal, REFUSED)
+
+    def handle_term(self) -> NoReturn:
+        """Stop, but accept for a while: who routes requests here learns it from readiness only."""
+        self._linger_s = self.app.duty.limits.drain_s
+        raise StopIteration
+
+    def handle_int(self) -> NoReturn:
+        """Stop as for SIGTERM, at once: nobody routes requests to a terminal."""
+        raise StopIteration
+
+    def stop(self, graceful: bool = True) -> None:
+        """Tell all workers, through memory and with a signal, and wait for them."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self.app.duty.draining.set(self._linger_s)
+        super().stop(graceful)
+
+    def halt(self, reason: str | None = None, exit_status: int = 0) -> NoReturn:
+        """End the process; a worker that could not serve ends it with its reason."""
+        if exit_status == REFUSED:
+            self.stop()
+            sys.exit(refuse(str(reason)))
+        super().halt(reason, OUR_BUG if exit_status else 0)
+        raise AssertionError
+
+
+def _reason(address: tuple[str, int], error: OSError) -> str:
+    host, port = address
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is taken. Stop what listens there or choose another with --port"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"this user may not listen on port {port}. Choose one from 1024 up with --port"
+    return f"this machine cannot listen on {host} ({error.strerror}). Choose one of its addresses with --host"

@@ -1,0 +1,140 @@
+"""What `/metrics` tells: the closed set of series that a manifest gives, and the text that Prometheus reads.
+
+Every label value comes from a tuple here or from the manifest, so no client can make a new series.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, product
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.utils import floatToGoString
+
+from modelcast_runtime.contract import Column, Label, Manifest, label_text
+from modelcast_runtime.store import Cells, Layout, Series, Store
+
+OTHER = "other"
+PROTOCOLS = ("predict", OTHER)
+CODES = (200, 400, 404, 405, 408, 413, 414, 415, 431, 500, 501, 503)
+
+REQUESTS = "modelcast_requests_total"
+REQUEST_SECONDS = "modelcast_request_seconds"
+ROWS = "modelcast_rows_total"
+BATCH_ROWS = "modelcast_batch_rows"
+IN_FLIGHT = "modelcast_in_flight"
+PREDICTIONS = "modelcast_predictions_total"
+INPUT_MISSING = "modelcast_input_missing_total"
+INPUT_UNSEEN = "modelcast_input_unseen_total"
+_MODEL_INFO = "modelcast_model_info"
+
+SECONDS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROWS_BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0)
+
+_OPENMETRICS = "application/openmetrics-text"
+_VERSIONS = ("", "1.0.0")
+
+
+def layout_for(manifest: Manifest) -> Layout:
+    """The series of one model, all of them from the start: a series that appears late hides its first increase."""
+    signature = manifest.signature
+    return Layout.of((*_requests(), *_predictions(signature.classes or ()), *_inputs(signature.inputs)))
+
+
+def exposition(store: Store, manifest: Manifest, accept: str | None) -> tuple[bytes, str]:
+    """All workers summed, as text, and its content type: OpenMetrics where `accept` names it, else the plain format."""
+    registry = CollectorRegistry()
+    registry.register(_Reading(store, manifest))
+    # Never the caller's own header: the formatter raises TypeError on `version=x` and echoes any number back.
+    encode, content_type = choose_encoder(_OPENMETRICS if _asks_openmetrics(accept or "") else "")
+    return encode(registry), content_type
+
+
+def is_watched(column: Column) -> bool:
+    """Whether a value outside the column's categories is scored and counted, rather than refused."""
+    return column.categories is not None and column.unknown == "accept"
+
+
+def _requests() -> Iterator[Series]:
+    told = "Requests answered, by protocol and HTTP status."
+    for protocol, code in product(PROTOCOLS, (*map(str, CODES), OTHER)):
+        yield Series(name=REQUESTS, kind="counter", help=told, labels=(("protocol", protocol), ("code", code)))
+    told = "Seconds from a request's head to its answer, by protocol."
+    for protocol in PROTOCOLS:
+        labels = (("protocol", protocol),)
+        yield Series(name=REQUEST_SECONDS, kind="histogram", help=told, labels=labels, bounds=SECONDS_BOUNDS)
+    yield Series(name=ROWS, kind="counter", help="Rows scored.")
+    yield Series(name=BATCH_ROWS, kind="histogram", help="Rows in one scored request.", bounds=ROWS_BOUNDS)
+    yield Series(name=IN_FLIGHT, kind="gauge", help="Requests being answered now.")
+
+
+def _predictions(classes: Iterable[Label]) -> Iterator[Series]:
+    # 1 and "1" print alike and are one series: two lines with equal labels would make a scrape fail.
+    for label in dict.fromkeys(map(label_text, classes)):
+        yield Series(name=PREDICTIONS, kind="counter", help="Rows by predicted class.", labels=(("class", label),))
+
+
+def _inputs(columns: Iterable[Column]) -> Iterator[Series]:
+    missing, unseen = "Missing values, by input.", "Values that the model was not fitted on, by input."
+    for column in columns:
+        yield Series(name=INPUT_MISSING, kind="counter", help=missing, labels=(("input", column.name),))
+    for column in filter(is_watched, columns):
+        yield Series(name=INPUT_UNSEEN, kind="counter", help=unseen, labels=(("input", column.name),))
+
+
+def _asks_openmetrics(accept: str) -> bool:
+    for offer in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in offer.split(";"))
+        named = dict(parameter.partition("=")[::2] for parameter in parameters)
+        if kind == _OPENMETRICS and named.get("version", "") in _VERSIONS:
+            return True
+    return False
+
+
+class _Reading:
+    """One scrape, as prometheus_client's registry asks for it."""
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self._store = store
+        self._manifest = manifest
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family once, over one sum of the slots."""
+        yield _model_info(self._manifest)
+        totals = self._store.total()
+        layout = self._store.layout
+        for _, members in groupby(layout.series, key=lambda series: series.name):
+            yield _family([(series, totals[layout.spans[series.name, series.labels]]) for series in members])
+
+
+def _model_info(manifest: Manifest) -> Metric:
+    told = "The model that is served: always 1."
+    labels = {key: getattr(manifest, key) for key in ("name", "version", "format", "framework")}
+    family = GaugeMetricFamily(_MODEL_INFO, told, labels=tuple(labels))
+    family.add_metric(tuple(labels.values()), 1.0)
+    return family
+
+
+def _family(members: list[tuple[Series, Cells]]) -> Metric:
+    first = members[0][0]
+    names = tuple(name for name, _ in first.labels)
+    if first.kind == "histogram":
+        histogram = HistogramMetricFamily(first.name, first.help, labels=names)
+        for series, cells in members:
+            histogram.add_metric(_values(series), _buckets(series, cells), float(cells[-1]))
+        return histogram
+    single = CounterMetricFamily if first.kind == "counter" else GaugeMetricFamily
+    family = single(first.name, first.help, labels=names)
+    for series, cells in members:
+        family.add_metric(_values(series), float(cells[0]))
+    return family
+
+
+def _values(series: Series) -> tuple[str, ...]:
+    return tuple(value for _, value in series.labels)
+
+
+def _buckets(series: Series, cells: Cells) -> list[tuple[str, float]]:
+    # The count is the last bucket, not a cell of its own: a scrape in the middle of a write still adds up.
+    bounds = map(floatToGoString, (*series.bounds, float("inf")))
+    return list(zip(bounds, cells[:-1].cumsum().tolist(), strict=True))

@@ -1,0 +1,116 @@
+"""What a worker counts about its requests: a few cells of its own row, written from the event loop's thread only."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelcast_runtime import metrics
+from modelcast_runtime.contract import Manifest, label_text
+from modelcast_runtime.store import Layout, Store
+
+_SCALARS = (bool, int, float, str, np.generic)
+# From here numpy counts numbers faster than `Counter` (10,000: 32 us and 630 us; 10: 14 us and 4 us); strings never.
+_MANY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Protocol:
+    """Where one protocol's cells are."""
+
+    codes: Mapping[int, int]
+    other_code: int
+    seconds: int
+    seconds_sum: int
+
+
+class Observer:
+    """Counts for one worker; made after `Store.use`. A value outside the closed sets goes to `other` or nowhere."""
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        """Looks up every cell once, so that a request costs additions only."""
+        layout = store.layout
+        # Plain floats in and out of the same memory: half of what numpy takes for one cell.
+        self._row = store.row.data.cast("B").cast("d")
+        self._protocols = {name: _protocol_cells(layout, name) for name in metrics.PROTOCOLS}
+        self._other = self._protocols[metrics.OTHER]
+        self._in_flight = layout.start(metrics.IN_FLIGHT)
+        self._rows = layout.start(metrics.ROWS)
+        self._batch = layout.start(metrics.BATCH_ROWS)
+        self._batch_sum = self._batch + len(metrics.ROWS_BOUNDS) + 1
+        self._classes: dict[object, int] = {
+            value: layout.start(metrics.PREDICTIONS, (("class", label_text(value)),))
+            for value in manifest.signature.classes or ()
+        }
+        inputs = manifest.signature.inputs
+        self._missing = _input_cells(layout, metrics.INPUT_MISSING, (one.name for one in inputs))
+        watched = (one.name for one in inputs if metrics.is_watched(one))
+        self._unseen = _input_cells(layout, metrics.INPUT_UNSEEN, watched)
+
+    def started(self) -> None:
+        """A request has come; `finished` must follow, whatever becomes of it."""
+        self._row[self._in_flight] += 1.0
+
+    def finished(self, protocol: str, code: int, seconds: float) -> None:
+        """A request was answered with this HTTP status."""
+        row = self._row
+        cells = self._protocols.get(protocol, self._other)
+        row[cells.codes.get(code, cells.other_code)] += 1.0
+        row[cells.seconds + bisect_left(metrics.SECONDS_BOUNDS, seconds)] += 1.0
+        row[cells.seconds_sum] += seconds
+        row[self._in_flight] -= 1.0
+
+    def scored(
+        self, rows: int, predictions: npt.NDArray[np.generic], missing: Mapping[str, int], unseen: Mapping[str, int]
+    ) -> None:
+        """The model has answered: `missing` and `unseen` are the values of this request, by input."""
+        row = self._row
+        row[self._rows] += rows
+        row[self._batch + bisect_left(metrics.ROWS_BOUNDS, rows)] += 1.0
+        row[self._batch_sum] += rows
+        if self._classes and predictions.ndim == 1:  # several outputs share no list of classes: not counted
+            for value, count in _tally(predictions):
+                self._add(self._classes.get(value), count)
+        for name, count in missing.items():
+            self._add(self._missing.get(name), count)
+        for name, count in unseen.items():
+            self._add(self._unseen.get(name), count)
+
+    def _add(self, cell: int | None, count: int) -> None:
+        if cell is not None:
+            self._row[cell] += count
+
+
+def _protocol_cells(layout: Layout, protocol: str) -> _Protocol:
+    def code_cell(code: str) -> int:
+        return layout.start(metrics.REQUESTS, (("protocol", protocol), ("code", code)))
+
+    seconds = layout.start(metrics.REQUEST_SECONDS, (("protocol", protocol),))
+    return _Protocol(
+        codes={code: code_cell(str(code)) for code in metrics.CODES},
+        other_code=code_cell(metrics.OTHER),
+        seconds=seconds,
+        seconds_sum=seconds + len(metrics.SECONDS_BOUNDS) + 1,
+    )
+
+
+def _input_cells(layout: Layout, metric: str, names: Iterable[str]) -> dict[str, int]:
+    return {name: layout.start(metric, (("input", name),)) for name in names}
+
+
+def _tally(predictions: npt.NDArray[np.generic]) -> Iterable[tuple[object, int]]:
+    """How often each value occurs; what cannot be a class (a list in an object array) is left out."""
+    if predictions.size == 1:
+        value: object = predictions.item()
+        return ((value, 1),) if isinstance(value, _SCALARS) else ()
+    if predictions.dtype.kind in "biuf" and predictions.size >= _MANY:
+        found, counts = np.unique(predictions, return_counts=True)
+        return zip(found.tolist(), counts.tolist(), strict=True)
+    values = predictions.tolist()
+    try:
+        return Counter(values).items()
+    except TypeError:
+        return Counter(value for value in values if isinstance(value, _SCALARS)).items()

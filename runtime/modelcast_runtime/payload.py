@@ -1,0 +1,250 @@
+"""A request's body becomes checked columns: every form of JSON, and CSV, meet in one `Table`.
+
+Whole rows and columns are compared at once; a body is walked only to find the place that a problem names.
+"""
+
+import codecs
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from modelcast_runtime import payload_csv, problems
+from modelcast_runtime.columns import Columns, Locate, Table, to_arrays
+from modelcast_runtime.contract import Cell, Signature
+from modelcast_runtime.problems import Problem, describe, member, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A request's rows, where they stood, and by input how many values were unseen or missing (no zeros)."""
+
+    columns: Columns
+    locate: Locate
+    unseen: dict[str, int]
+    missing: dict[str, int]
+
+
+def decode(body: bytes, content_type: str | None, signature: Signature, *, extra_inputs: str, max_rows: int) -> Decoded:
+    """Read and check a body; raises `Problem`."""
+    terms = _Terms(signature, _names(signature), extra_inputs == "ignore", max_rows)
+    table = _reader(content_type)(body, terms)
+    columns, unseen, missing = to_arrays(table, signature)
+    return Decoded(columns, table.locate, unseen, missing)
+
+
+def decode_rows(rows: Sequence[Sequence[Cell]], signature: Signature) -> Columns:
+    """Check rows in the signature's order, as a request's would be; raises `Problem`."""
+    terms = _Terms(signature, _names(signature), ignores_extra=False, max_rows=len(rows))
+    return to_arrays(_instances([list(row) for row in rows], "$", terms), signature).columns
+
+
+def _names(signature: Signature) -> tuple[str, ...]:
+    return tuple([column.name for column in signature.inputs])
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a body must fit."""
+
+    signature: Signature
+    names: tuple[str, ...]
+    ignores_extra: bool
+    max_rows: int
+
+    def check_count(self, rows: int, at: str) -> None:
+        """Refuse none and too many."""
+        if rows == 0:
+            raise problems.no_rows(at)
+        if rows > self.max_rows:
+            raise problems.too_many_rows(self.max_rows)
+
+    def positions(self, sent: Sequence[str], whole: str, place: Callable[[int], str]) -> list[int]:
+        """Find the signature's names in a header; raises `Problem` for a name twice, missing or too much."""
+        found: dict[str, int] = {}
+        for position, name in enumerate(sent):
+            if name in found:
+                raise problems.duplicate_input(place(position))
+            found[name] = position
+        self.check_names(found, whole, lambda name: place(found[name]), lambda _: "another name")
+        return [found[name] for name in self.names]
+
+    def check_names(
+        self, sent: Collection[str], whole: str, place: Callable[[str], str], got: Callable[[str], str]
+    ) -> None:
+        """Refuse missing names, all at once, and the first name too much."""
+        if missing := [name for name in self.names if name not in sent]:
+            raise problems.missing_input(whole, missing)
+        if not self.ignores_extra and len(sent) > len(self.names):
+            extra = next(name for name in sent if name not in self.names)
+            raise problems.extra_input(place(extra), self.names, got(extra))
+
+
+def _reader(content_type: str | None) -> Callable[[bytes, _Terms], Table]:
+    if content_type is None or content_type == "application/json":
+        return _read_json
+    media_type, *parameters = content_type.lower().split(";")
+    reader = _READERS.get(media_type.strip())
+    if reader is None:
+        raise problems.unsupported_media_type()
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise problems.unsupported_charset()
+    return reader
+
+
+def _read_json(body: bytes, terms: _Terms) -> Table:
+    try:
+        document = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError as error:
+        raise _not_json(body, error) from None
+    if type(document) is list:
+        return _instances(document, "$", terms)
+    if type(document) is not dict:
+        raise problems.wrong_form("$", _ONE_FORM, describe(document))
+    for key in document:
+        if key not in _FORMS:
+            raise problems.wrong_form(f"${member(key)}", _ONE_FORM, "another key")
+    if len(document) != 1:
+        raise problems.wrong_form("$", _ONE_FORM, " and ".join(document) or "an object without keys")
+    ((form, content),) = document.items()
+    return _FORMS[form](content, f"$.{form}", terms)
+
+
+def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+    try:
+        body.decode()
+    except UnicodeDecodeError as flaw:
+        return problems.not_utf8(body, flaw.start)
+    return problems.not_json(f"line {error.lineno}, column {error.colno}", "something else" if body else "nothing")
+
+
+def _instances(rows: Any, at: str, terms: _Terms) -> Table:
+    """Lists in the signature's order, objects by name or, for a text model, strings."""
+    return _rows(rows, at, terms, _ROWS | _TEXTS if terms.signature.layout == "text" else _ROWS)
+
+
+def _records(rows: Any, at: str, terms: _Terms) -> Table:
+    return _rows(rows, at, terms, _OBJECTS)
+
+
+def _rows(rows: Any, at: str, terms: _Terms, kinds: "_Kinds") -> Table:
+    words = " or ".join(words for words, _ in kinds.values())
+    terms.check_count(len(_list(rows, at, f"a list of rows, each {words}")), at)
+    first = type(rows[0])
+    if first not in kinds:
+        raise problems.wrong_form(f"{at}[0]", words, describe(rows[0]))
+    words, read = kinds[first]
+    if set(map(type, rows)) != {first}:
+        row = next(row for row, value in enumerate(rows) if type(value) is not first)
+        raise problems.wrong_form(f"{at}[{row}]", f"{words}, as in the first row", describe(rows[row]))
+    return read(rows, at, terms)
+
+
+def _texts(rows: list[Any], at: str, terms: _Terms) -> Table:  # noqa: ARG001 - a reader of rows like the others
+    return Table(len(rows), [rows], lambda row, _: f"{at}[{row}]")
+
+
+def _lists(rows: list[Any], at: str, terms: _Terms) -> Table:
+    _check_lengths(rows, at, terms.names)
+    return Table(len(rows), list(zip(*rows, strict=True)), _in_lists(at, terms.names))
+
+
+def _in_lists(at: str, names: Sequence[str]) -> Locate:
+    return lambda row, name: f"{at}[{row}]{'' if name is None else f'[{names.index(name)}]'}"
+
+
+def _check_lengths(rows: Sequence[list[Any]], at: str, names: Sequence[str]) -> None:
+    if set(map(len, rows)) != {len(names)}:
+        row = next(row for row, values in enumerate(rows) if len(values) != len(names))
+        raise problems.wrong_length(f"{at}[{row}]", names, len(rows[row]))
+
+
+def _objects(rows: list[Any], at: str, terms: _Terms) -> Table:
+    try:
+        values = [list(map(itemgetter(name), rows)) for name in terms.names]
+    except KeyError:
+        values = []
+    if not values or (not terms.ignores_extra and set(map(len, rows)) != {len(terms.names)}):
+        for row, cells in enumerate(rows):
+            _check_object(cells, f"{at}[{row}]", terms)
+    return Table(len(rows), values, lambda row, name: f"{at}[{row}]" if name is None else f"{at}[{row}]{member(name)}")
+
+
+def _check_object(values: dict[str, Any], at: str, terms: _Terms) -> None:
+    terms.check_names(values, at, lambda name: f"{at}{member(name)}", lambda name: describe(values[name]))
+
+
+def _columns(columns: Any, at: str, terms: _Terms) -> Table:
+    if type(columns) is not dict:
+        raise problems.wrong_form(at, "an object with a list of values for each input", describe(columns))
+    _check_object(columns, at, terms)
+    values = [columns[name] for name in terms.names]
+    for name, column in zip(terms.names, values, strict=True):
+        if type(column) is not list:
+            raise problems.wrong_form(f"{at}{member(name)}", "a list of values", describe(column))
+        if len(column) != len(values[0]):
+            raise problems.ragged(f"{at}{member(name)}", len(values[0]), len(column))
+    terms.check_count(len(values[0]), at)
+
+    return Table(len(values[0]), values, lambda row, name: f"{at}{'.*' if name is None else member(name)}[{row}]")
+
+
+def _split(split: Any, at: str, terms: _Terms) -> Table:
+    names, rows = _split_parts(split, at)
+    positions = terms.positions(names, f"{at}.columns", lambda index: f"{at}.columns[{index}]")
+
+    def read(rows: list[Any], at: str, _: _Terms) -> Table:
+        _check_lengths(rows, at, names)
+        values = list(zip(*rows, strict=True))
+        return Table(len(rows), [values[position] for position in positions], _in_lists(at, names))
+
+    return _rows(rows, f"{at}.data", terms, {list: ("a list", read)})
+
+
+def _split_parts(split: Any, at: str) -> tuple[list[str], Any]:
+    expected = "an object with the keys columns and data"
+    if type(split) is not dict:
+        raise problems.wrong_form(at, expected, describe(split))
+    for key in split:
+        if key not in ("columns", "data"):
+            raise problems.wrong_form(f"{at}{member(key)}", expected, "another key")
+    if len(split) != len(("columns", "data")):
+        raise problems.wrong_form(at, expected, f"only {' '.join(split)}" if split else "no key")
+    for index, name in enumerate(_list(split["columns"], f"{at}.columns", "a list of names")):
+        if type(name) is not str:
+            raise problems.wrong_form(f"{at}.columns[{index}]", "a name", describe(name))
+    return split["columns"], split["data"]
+
+
+def _list(value: Any, at: str, expected: str) -> list[Any]:
+    if type(value) is not list:
+        raise problems.wrong_form(at, expected, describe(value))
+    return value
+
+
+def _read_csv(body: bytes, terms: _Terms) -> Table:
+    inputs = terms.signature.inputs
+    sheet = payload_csv.read(body, terms.max_rows, blank_end_is_row=len(inputs) == 1 and inputs[0].nullable)
+    positions = terms.positions(sheet.names, "line 1", lambda index: f"line 1, column {quoted(sheet.names[index])}")
+    terms.check_count(len(sheet.records), "line 2")
+    fields = list(zip(*sheet.records, strict=True))
+    values = [payload_csv.parsed(fields[at], column.dtype) for at, column in zip(positions, inputs, strict=True)]
+    return Table(len(sheet.records), values, _in_lines(sheet.lines))
+
+
+def _in_lines(lines: Sequence[int]) -> Locate:
+    return lambda row, name: f"line {lines[row]}{'' if name is None else f', column {quoted(name)}'}"
+
+
+_Read = Callable[[Any, str, _Terms], Table]
+_Kinds = dict[type, tuple[str, _Read]]
+_OBJECTS: _Kinds = {dict: ("an object", _objects)}
+_ROWS: _Kinds = {list: ("a list", _lists)} | _OBJECTS
+_TEXTS: _Kinds = {str: ("a string", _texts)}
+_ONE_FORM = "a list of rows, or an object with one of the keys instances, records, columns and split"
+_FORMS: dict[str, _Read] = {"instances": _instances, "records": _records, "columns": _columns, "split": _split}
+_READERS = {"": _read_json, "application/json": _read_json, "text/csv": _read_csv}

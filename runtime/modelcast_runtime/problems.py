@@ -1,0 +1,248 @@
+"""Refusals a caller can act on: RFC 9457 problem documents and the sentence that says what to do.
+
+Invariant: no text here ever holds a value that the caller sent, only its type and its place; a name that the
+caller sent is quoted, escaped and cut.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import orjson
+
+CONTENT_TYPE = "application/problem+json"
+CONTENT_TOO_LARGE = 413
+LONGEST_NAME = 60
+MOST_LISTED = 20
+
+
+# Not `frozen`: Python sets `__traceback__` on an exception while it travels.
+@dataclass(kw_only=True, eq=False)
+class Problem(Exception):
+    """One refusal, as it is answered."""
+
+    status: int
+    title: str
+    detail: str
+    at: str | None = None
+    expected: str | None = None
+    got: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The URN of the kind of problem: its title as a slug, so that the two cannot drift apart."""
+        return f"urn:modelcast:problem:{self.title.lower().replace(' ', '-')}"
+
+    def __str__(self) -> str:
+        """Give the sentence, for a log line."""
+        return self.detail
+
+    def to_bytes(self) -> bytes:
+        """Print the problem document; every key is always there."""
+        keys = ("type", "title", "status", "detail", "at", "expected", "got")
+        return orjson.dumps({key: getattr(self, key) for key in keys})
+
+
+def _content(title: str, at: str, expected: str, got: str, advice: str) -> Problem:
+    detail = f"{at}: expected {expected}, got {got}. {advice}"
+    return Problem(status=400, title=title, detail=detail, at=at, expected=expected, got=got)
+
+
+def describe(value: object) -> str:
+    """Name the JSON type of a value, never the value."""
+    if isinstance(value, list | tuple):
+        return f"list of {counted(len(value), 'value')}"
+    kinds = {type(None): "null", bool: "boolean", int: "number", float: "number", str: "string", dict: "object"}
+    return kinds.get(type(value), "something else")
+
+
+def counted(number: int, noun: str) -> str:
+    """Say `1 value`, `2 values`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def quoted(name: str) -> str:
+    """Make a name fit for a sentence: plain if it is an identifier, else in quotes, escaped and cut."""
+    if name.isidentifier() and len(name) <= LONGEST_NAME:
+        return name
+    text = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    return "'" + "".join(map(_escaped, text)) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character in "'\\":
+        return "\\" + character
+    if character.isprintable():
+        return character
+    # JSONPath has UTF-16 escapes only (RFC 9535, 2.3.1.1).
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[index : index + 4]}" for index in range(0, len(units), 4))
+
+
+def member(name: str) -> str:
+    """Give the JSONPath step to a name: `.age`, `['bill length']`."""
+    text = quoted(name)
+    return f"[{text}]" if text.startswith("'") else f".{text}"
+
+
+def listed(texts: Iterable[str], most: int | None = MOST_LISTED) -> str:
+    """Join texts with commas, `...` for what is too much."""
+    every = list(texts)
+    return ", ".join(every if most is None else [*every[:most], *(["..."] if len(every) > most else [])])
+
+
+def not_json(at: str, got: str = "something else") -> Problem:
+    """400: the parser stopped at this line and column."""
+    return _content("Not JSON", at, "JSON", got, "NaN, Infinity, comments and trailing commas are not JSON.")
+
+
+def not_utf8(body: bytes, start: int) -> Problem:
+    """400: the bytes from `start` on are no text."""
+    line = body.count(b"\n", 0, start) + 1
+    return _content("Not UTF-8", f"line {line}", "UTF-8", "other bytes", "Encode the body as UTF-8.")
+
+
+def not_csv(at: str, expected: str, got: str) -> Problem:
+    """400: quotes or line ends that no CSV has."""
+    return _content("Not CSV", at, expected, got, 'Put the field in double quotes, and write a quote in it as "".')
+
+
+def wrong_form(at: str, expected: str, got: str) -> Problem:
+    """400: the body is none of the forms that hold rows."""
+    return _content("Wrong form", at, expected, got, "GET /schema describes the forms of a request.")
+
+
+def wrong_type(at: str, expected: str, got: str) -> Problem:
+    """400: a value of another type; nothing is converted silently."""
+    return _content("Wrong type", at, expected, got, "Values are never converted: send that type.")
+
+
+def null_refused(at: str, expected: str) -> Problem:
+    """400: a missing value where the model takes none."""
+    return _content("Missing value", at, expected, "null", "The model takes no missing value there.")
+
+
+def out_of_range(at: str, expected: str, got: str) -> Problem:
+    """400: a value that the input's type or bounds exclude."""
+    return _content("Out of range", at, expected, got, "Send a value in this range.")
+
+
+def unknown_category(at: str, known: Sequence[object], kind: str) -> Problem:
+    """400: the model does not know this value and would fail on it; `kind` is the value's type."""
+    expected = f"one of {listed(orjson.dumps(value).decode() for value in known)}"
+    return _content("Unknown category", at, expected, f"another {kind}", "The model takes no other value there.")
+
+
+def missing_input(at: str, names: Sequence[str]) -> Problem:
+    """400: names of the signature that a row or a header lacks, all of them."""
+    expected = f"also {listed(map(quoted, names), most=None)}"
+    return _content("Missing input", at, expected, "nothing", "Send every input; GET /schema lists them.")
+
+
+def extra_input(at: str, names: Sequence[str], got: str) -> Problem:
+    """400: a name that the model does not have."""
+    advice = "Leave it out, or set MODELCAST_EXTRA_INPUTS=ignore for the service."
+    return _content("Extra input", at, f"only {listed(map(quoted, names))}", got, advice)
+
+
+def duplicate_input(at: str) -> Problem:
+    """400: a name that stands there twice."""
+    return _content("Duplicate input", at, "every name once", "a name for the second time", "Leave one of them out.")
+
+
+def wrong_length(at: str, names: Sequence[str], got: int, noun: str = "value") -> Problem:
+    """400: a row with more or fewer values than it has names."""
+    expected = f"{counted(len(names), noun)}: {listed(map(quoted, names))}"
+    return _content("Wrong length", at, expected, counted(got, noun), f"Send one {noun} for each name, in this order.")
+
+
+def ragged(at: str, expected: int, got: int) -> Problem:
+    """400: columns of different lengths."""
+    wanted, came = (f"list of {counted(length, 'value')}" for length in (expected, got))
+    return _content("Ragged columns", at, wanted, came, "Send one value for each row in every column.")
+
+
+def no_rows(at: str) -> Problem:
+    """400: nothing to score."""
+    return _content("No rows", at, "at least one row", "no rows", "Send rows to score.")
+
+
+def bad_question(key: str) -> Problem:
+    """400: a query parameter of ours with a value that it does not take."""
+    return _content("Bad question", f"?{key}", "true or false", "something else", "Send one of these, or neither.")
+
+
+def not_given(key: str, task: str) -> Problem:
+    """400: `?proba=true` of a model that gives none."""
+    return _content("Not given", f"?{key}", "a model that gives this", f"a {task}", f"Leave {key} out of the query.")
+
+
+def refused_by_model(at: str, error: str) -> Problem:
+    """400: the model itself raised `error` (a class's name) for this row."""
+    advice = "GET /schema lists what the inputs take."
+    return _content(
+        "Refused by the model", at, "a row that the model can score", f"one on which it raises {error}", advice
+    )
+
+
+def corrupt_encoding() -> Problem:
+    """400: the body is not what its Content-Encoding says."""
+    detail = "The body is not what its Content-Encoding says, or not complete. Send it again, or without compression."
+    return Problem(status=400, title="Corrupt encoding", detail=detail)
+
+
+def of_status(status: int, headers: Mapping[str, str]) -> Problem:
+    """Any other refusal by its status, e.g. 404 or 405; of its headers `Allow` is kept."""
+    phrase, allow = HTTPStatus(status).phrase.capitalize(), headers.get("Allow")
+    detail = f"{phrase}: this path takes {allow}." if allow else f"{phrase}. GET /info shows what is served here."
+    kept = (("Allow", allow),) if allow else ()
+    return Problem(status=status, title=phrase, detail=detail, expected=allow, headers=kept)
+
+
+def too_slow(seconds: float) -> Problem:
+    """408: the body did not come in time."""
+    detail = f"The body did not come within {seconds:g} seconds (MODELCAST_LIMITS_BODY_S). Send it faster, or less."
+    return Problem(status=408, title="Too slow", detail=detail)
+
+
+def body_too_large(limit: int) -> Problem:
+    """413: more bytes than the service reads, counted after inflation."""
+    return _too_much("Body too large", counted(limit, "byte"), "MODELCAST_LIMITS_BODY_BYTES, after inflation")
+
+
+def too_many_rows(limit: int) -> Problem:
+    """413: more rows than the service scores at once."""
+    return _too_much("Too many rows", counted(limit, "row"), "MODELCAST_LIMITS_ROWS")
+
+
+def _too_much(title: str, most: str, setting: str) -> Problem:
+    detail = f"A request may have at most {most} ({setting}). Send the rows in several requests."
+    return Problem(status=CONTENT_TOO_LARGE, title=title, detail=detail, expected=f"at most {most}", got="more")
+
+
+def unsupported_media_type() -> Problem:
+    """415, with `Accept` (RFC 9110, 15.5.16)."""
+    return _unsupported("Unsupported media type", "Content-Type", ("application/json", "text/csv"), "Accept")
+
+
+def unsupported_charset() -> Problem:
+    """415: text in another encoding than UTF-8."""
+    return _unsupported("Unsupported charset", "charset", ("utf-8",))
+
+
+def unsupported_encoding() -> Problem:
+    """415, with `Accept-Encoding`."""
+    return _unsupported("Unsupported encoding", "Content-Encoding", ("gzip", "deflate"), "Accept-Encoding")
+
+
+def _unsupported(title: str, what: str, accepted: Sequence[str], answer: str = "") -> Problem:
+    expected, headers = " or ".join(accepted), ((answer, ", ".join(accepted)),) if answer else ()
+    detail = f"Expected the {what} {expected}, got another. Send one of these, or no {what} at all."
+    return Problem(status=415, title=title, detail=detail, expected=expected, got=f"another {what}", headers=headers)
+
+
+def internal_error() -> Problem:
+    """500: our fault or the model's."""
+    detail = "The model or the service failed on this request; its log has the reason. Tell who runs it."
+    return Problem(status=500, title="Internal error", detail=detail)

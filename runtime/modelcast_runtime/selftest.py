@@ -1,0 +1,75 @@
+"""Scores the golden rows through the real application, in this process and without a socket."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from modelcast_runtime import metrics
+from modelcast_runtime.app import create_app
+from modelcast_runtime.asgi import Application
+from modelcast_runtime.bundle import Bundle, BundleError, open_bundle
+from modelcast_runtime.formats import load_scorer
+from modelcast_runtime.golden import wanted_by
+from modelcast_runtime.settings import read_settings
+from modelcast_runtime.store import Store
+
+_PAGES = ("/healthz", "/readyz", "/metrics", "/schema", "/info")
+
+
+def run(root: Path) -> str:
+    """Open, verify, score, and look at every page; a sentence, or `BundleError`."""
+    bundle = open_bundle(root)
+    settings = read_settings(os.environ, {}, bundle.manifest.service)
+    store = Store.create(metrics.layout_for(bundle.manifest), slots=1)
+    store.use(store.claim())
+    app = create_app(bundle, load_scorer(bundle), store=store, settings=settings)
+    asyncio.run(_check(app, bundle, settings.limits.rows))
+    return f"{bundle.manifest.name} {bundle.manifest.version}: {len(bundle.golden.rows)} golden rows reproduced"
+
+
+async def _check(app: Application, bundle: Bundle, most: int) -> None:
+    for path in _PAGES:
+        status, body = await request(app, "GET", path)
+        if status != 200:
+            raise BundleError(f"GET {path} answered {status}: {body.decode('utf-8', 'replace')[:300]}")
+    question = "proba=true" if "predict_proba" in wanted_by(bundle.golden) else ""
+    rows = bundle.golden.rows[:most]  # replayed as a whole already; a service that takes one row a time is whole too
+    status, body = await request(app, "POST", "/predict", query=question, body=orjson.dumps({"instances": rows}))
+    if status != 200:
+        raise BundleError(
+            f"POST /predict with the golden rows answered {status}: {body.decode('utf-8', 'replace')[:300]}"
+        )
+    answered = len(orjson.loads(body)["predictions"])
+    if answered != len(rows):
+        raise BundleError(f"POST /predict answered {answered} of {len(rows)} golden rows")
+
+
+async def request(app: Application, method: str, path: str, *, query: str = "", body: bytes = b"") -> tuple[int, bytes]:
+    """One request to an ASGI application in this process: status and body."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(b"host", b"selftest"), (b"content-length", b"%d" % len(body))],
+        "server": ("selftest", 80),
+        "client": ("selftest", 1),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

@@ -1,0 +1,248 @@
+"""Settings of the service: one table, read once at start; flag > environment > what the bundle sealed > default."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from modelcast_runtime.contract import Limits, ServiceDefaults
+
+THREAD_ENV: dict[str, str] = dict.fromkeys(
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1"
+)
+"""A worker is one core's worth. Numeric libraries read these once: set them before the first import of numpy."""
+
+MAX_WORKERS = 12
+WORKER_BYTES = 200 * 1024**2
+"""What a worker holds beside the model: interpreter, numpy, scikit-learn (measured: 100 to 200 MiB)."""
+
+
+class SettingsError(Exception):
+    """A flag or an environment variable holds what it cannot mean; one line that names it and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service was told, checked."""
+
+    host: str
+    port: int
+    workers: int
+    limits: Limits
+    extra_inputs: Literal["refuse", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a setting's text may be: `read` raises `ValueError` for anything else."""
+
+    expected: str
+    example: str
+    read: Callable[[str], object]
+
+
+def _whole(low: int, high: int, example: str) -> Kind:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return Kind(f"a whole number from {low} to {high}", example, read)
+
+
+def _seconds(low: float, high: float) -> Kind:
+    def read(text: str) -> float:
+        if not low <= float(text) <= high:  # False for NaN too
+            raise ValueError
+        return float(text)
+
+    return Kind(f"seconds from {low:g} to {high:g}", "a number of seconds", read)
+
+
+def _word(*words: str) -> Kind:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return Kind(" or ".join(words), "one of them", read)
+
+
+_TEXT = Kind("a text", "a text", str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One row of the table; the first of `env` that is set wins."""
+
+    key: str
+    env: tuple[str, ...] = ()
+    flag: str = ""
+    default: str
+    meaning: str
+    kind: Kind
+
+
+def _limit(name: str, kind: Kind, meaning: str) -> Setting:
+    env = f"MODELCAST_LIMITS_{name.upper()}"
+    default = str(getattr(Limits(), name))
+    return Setting(key=f"limits.{name}", env=(env,), default=default, meaning=meaning, kind=kind)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        key="bundle", env=("MODELCAST_BUNDLE",), default="bundle", meaning="the bundle, if not an argument", kind=_TEXT
+    ),
+    Setting(key="host", flag="--host", default="0.0.0.0", meaning="address to listen on", kind=_TEXT),  # noqa: S104
+    Setting(
+        key="port",
+        env=("AIP_HTTP_PORT", "PORT"),
+        flag="--port",
+        default="8080",
+        meaning="port to listen on; 0 takes a free one",
+        kind=_whole(0, 65535, "a port"),
+    ),
+    Setting(
+        key="workers",
+        env=("WEB_CONCURRENCY",),
+        flag="--workers",
+        default="from CPU and memory",
+        meaning=f"processes that score: one a CPU of the cgroup, as many as its memory holds, at most {MAX_WORKERS}",
+        kind=_whole(1, 256, "a number of workers"),
+    ),
+    _limit("body_bytes", _whole(1, 2**31, "a number of bytes"), "largest request body, also after inflation (413)"),
+    _limit("rows", _whole(1, 10**7, "a number of rows"), "most rows in one request (413)"),
+    _limit("header_s", _seconds(0.1, 3600), "seconds for a request's header to arrive (408)"),
+    _limit("body_s", _seconds(0.1, 3600), "seconds for a request's body to arrive (408)"),
+    _limit(
+        "drain_s", _seconds(0, 3600), "seconds that a service told to stop still takes connections, no longer ready"
+    ),
+    Setting(
+        key="extra_inputs",
+        env=("MODELCAST_EXTRA_INPUTS",),
+        default=ServiceDefaults().extra_inputs,
+        meaning="what is done with inputs that the model does not have: `refuse` (400) or `ignore`",
+        kind=_word("refuse", "ignore"),
+    ),
+)
+
+
+def read_settings(
+    env: Mapping[str, str],
+    flags: Mapping[str, object],
+    sealed: ServiceDefaults,
+    *,
+    model_bytes: int = 0,
+    root: Path = Path("/"),
+) -> Settings:
+    """The settings in force; `flags` by name without dashes, None where not given. Raises `SettingsError`."""
+    given: dict[str, Any] = {row.key: _given(row, env, flags) for row in SETTINGS}
+    limits = {row.key.partition(".")[2]: given[row.key] for row in SETTINGS if row.key.startswith("limits.")}
+    table = {row.key: row.default for row in SETTINGS}
+    return Settings(
+        host=given["host"] or table["host"],
+        port=int(table["port"]) if given["port"] is None else given["port"],
+        workers=given["workers"] or default_workers(read_machine(root), model_bytes),
+        limits=msgspec.structs.replace(
+            sealed.limits, **{name: value for name, value in limits.items() if value is not None}
+        ),
+        extra_inputs=given["extra_inputs"] or sealed.extra_inputs,
+    )
+
+
+def _given(row: Setting, env: Mapping[str, str], flags: Mapping[str, object]) -> object:
+    flagged = flags.get(row.flag.lstrip("-")) if row.flag else None
+    if flagged is not None:
+        return _read(row, row.flag, str(flagged), "Leave it out")
+    for name in row.env:
+        if text := _unquoted(env.get(name, "")):
+            return _read(row, name, text, "Unset it")
+    return None
+
+
+def _read(row: Setting, name: str, text: str, undo: str) -> object:
+    try:
+        return row.kind.read(text)
+    except ValueError:
+        message = f'{name}: expected {row.kind.expected}, got "{text}". {undo} or give {row.kind.example}'
+        raise SettingsError(message) from None
+
+
+def _unquoted(text: str) -> str:
+    # `docker run --env-file` hands quotes through that a shell would have taken away.
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    return text
+
+
+def settings_table() -> str:
+    """The rows of README's table, in Markdown."""
+    lines = ["| setting | environment | flag | default | meaning |", "|---|---|---|---|---|"]
+    for row in SETTINGS:
+        env = ", ".join(f"`{name}`" for name in row.env)
+        flag = f"`{row.flag}`" if row.flag else ""
+        default = row.default if " " in row.default else f"`{row.default}`"
+        lines.append(f"| `{row.key}` | {env} | {flag} | {default} | {row.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What this process may use of the machine."""
+
+    cpus: float
+    memory: int
+
+
+def default_workers(machine: Machine, model_bytes: int) -> int:
+    """One worker a CPU, as many as fit in memory (a loaded model takes up to three times its file), 1 to 12."""
+    fitting = machine.memory // (WORKER_BYTES + 3 * model_bytes)
+    return max(1, min(math.ceil(machine.cpus), fitting, MAX_WORKERS))
+
+
+def read_machine(root: Path = Path("/")) -> Machine:
+    """The tightest of the cgroup's bounds (v1 or v2, own and parents'), the CPU affinity and the physical memory."""
+    folders = tuple(_cgroups(root))
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    quotas = [quota for folder in folders for quota in _cpu_quotas(folder)]
+    bounds = [bound for folder in folders for bound in _memory_bounds(folder)]
+    return Machine(cpus=min([*quotas, float(affinity)]), memory=min([*bounds, physical]))
+
+
+def _cgroups(root: Path) -> Iterator[Path]:
+    # In a container the group's own path may not exist below the mount: then the mount is the group.
+    mount = root / "sys/fs/cgroup"
+    yield mount
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        top = mount / controllers
+        own = Path(path.lstrip("/"))
+        yield from (top / part for part in (own, *own.parents) if ".." not in own.parts)
+
+
+def _cpu_quotas(folder: Path) -> Iterator[float]:
+    quota = (
+        _text(folder / "cpu.max") or f"{_text(folder / 'cpu.cfs_quota_us')} {_text(folder / 'cpu.cfs_period_us')}"
+    ).split()
+    if len(quota) == 2 and quota[0].isdigit() and quota[1].isdigit():  # "max" and -1 are no quota
+        yield int(quota[0]) / int(quota[1])
+
+
+def _memory_bounds(folder: Path) -> Iterator[int]:
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        bound = _text(folder / name).strip()
+        if bound.isdigit():
+            yield int(bound)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

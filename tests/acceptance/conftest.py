@@ -1,0 +1,68 @@
+"""One cache for all tests and all runs; everything that a build makes is made anew in each run."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commands import ROOT, Modelcast
+from tests.acceptance.hands import Hands
+from tests.acceptance.workshop import RECIPES, Case, Workshop
+
+DAY_S = 24 * 3600
+
+
+@pytest.fixture(scope="session")
+def modelcast() -> Modelcast:
+    """The installed command; environments stay warm from run to run, built bundles do not."""
+    cache = ROOT / "build" / "test-cache"
+    shutil.rmtree(cache / "bundles", ignore_errors=True)
+    for lock in cache.glob("environments/*.lock"):
+        if time.time() - lock.stat().st_mtime > DAY_S:  # touched by every use
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink()
+    return Modelcast(cache=cache)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what the session shares is written."""
+    return tmp_path_factory.mktemp("acceptance")
+
+
+@pytest.fixture(scope="session")
+def hands() -> Iterator[Hands]:
+    """scikit-learn by hand."""
+    asked = Hands()
+    yield asked
+    asked.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workshop(request: pytest.FixtureRequest, modelcast: Modelcast, folder: Path, hands: Hands) -> Iterator[Workshop]:
+    """Begins to build what the chosen tests need, in their order, before the first of them runs."""
+    shop = Workshop(modelcast, folder, hands)
+    for name in dict.fromkeys(name for item in request.session.items for name in _wanted(item)):
+        shop.begin(name)
+    yield shop
+    shop.close()
+
+
+def _wanted(item: pytest.Item) -> Iterator[str]:
+    named = getattr(item, "fixturenames", ())
+    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    yield from (name for name in (*named, *chosen) if isinstance(name, str) and name in RECIPES)
+
+
+def _fixture_of(name: str) -> Callable[[Workshop], Case]:
+    @pytest.fixture(scope="session", name=name)
+    def case(workshop: Workshop) -> Case:
+        return workshop.begin(name).result()
+
+    return case
+
+
+for _name in RECIPES:
+    globals()[f"_{_name}"] = _fixture_of(_name)

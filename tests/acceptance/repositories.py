@@ -1,0 +1,241 @@
+"""Repositories that modelcast has never seen, with no file of ours in them: what people commit."""
+
+from tests.acceptance.files import notebook
+
+OWN_STEP = '''
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class Clip(TransformerMixin, BaseEstimator):
+    """The first step of the pipeline: everything below `low` is `low`."""
+
+    def __init__(self, low=-1.0):
+        self.low = low
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return X.clip(lower=self.low)
+'''
+
+SIBLING_MODULE: dict[str, str | bytes] = {
+    "train model.ipynb": notebook(
+        """
+%matplotlib inline
+import joblib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from features import Clip
+""",
+        """
+draw = np.random.default_rng(3)
+X = pd.DataFrame(draw.normal(size=(200, 3)), columns=["a", "b", "c d"])
+y = np.where(X["a"] + X["b"] > 0, "yes", "no")
+plt.hist(X["a"]);
+""",
+        """
+model = make_pipeline(Clip(), LogisticRegression()).fit(X, y)
+joblib.dump(model, "model.joblib")
+""",
+    ),
+    "features.py": OWN_STEP,
+    "requirements.txt": b"matplotlib",
+}
+
+HIST_GRADIENT_BOOSTING = {
+    "train.ipynb": notebook(
+        """
+import joblib, numpy as np, pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+draw = np.random.default_rng(5)
+X = pd.DataFrame(draw.normal(size=(300, 4)), columns=list("pqrs"))
+y = np.where(X["p"] * X["q"] > 0, 2, np.where(X["r"] > 0, 1, 0))
+X.loc[::7, "s"] = np.nan
+""",
+        """
+model = HistGradientBoostingClassifier(max_iter=25, random_state=0).fit(X, y)
+joblib.dump(model, "classifier.joblib")
+""",
+    )
+}
+
+K_MEANS = {
+    "clusters.ipynb": notebook(
+        """
+import pickle
+import numpy as np, pandas as pd
+from sklearn.cluster import KMeans
+draw = np.random.default_rng(8)
+X = pd.DataFrame(np.concatenate([draw.normal(at, 0.6, size=(60, 2)) for at in (-2, 0, 3)]), columns=["east", "north"])
+model = KMeans(n_clusters=3, n_init=4, random_state=0).fit(X)
+with open("clusters.pkl", "wb") as file:
+    pickle.dump(model, file)
+"""
+    )
+}
+
+# `speed` tells the model how it is to behave, so that one build is enough for four claims.
+OWN_DEFINITIONS = {
+    "own.ipynb": notebook(
+        """
+import time
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+LIMIT = 3.0
+""",
+        """
+def squeezed(X):
+    return X.assign(load=np.minimum(X["load"], LIMIT))
+
+
+class Careful(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.inner_ = LogisticRegression().fit(X[["load"]], y)
+        self.classes_ = self.inner_.classes_
+        return self
+
+    def predict(self, X):
+        if (X["speed"] == 13).any():
+            raise ValueError("thirteen is refused")
+        if (X["speed"] == 2000).any():
+            time.sleep(2)
+        return self.inner_.predict(X[["load"]])
+
+    def predict_proba(self, X):
+        return self.inner_.predict_proba(X[["load"]])
+""",
+        """
+draw = np.random.default_rng(1)
+X = pd.DataFrame({"load": draw.normal(2, 2, size=80), "speed": draw.uniform(0, 1, size=80)})
+y = np.where(X["load"] > 2, "high", "low")
+model = make_pipeline(FunctionTransformer(squeezed), Careful()).fit(X, y)
+joblib.dump(model, "model.joblib")
+""",
+    )
+}
+
+OLD_ARTIFACT = """
+import joblib, numpy as np, pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+draw = np.random.default_rng(2)
+X = pd.DataFrame(draw.normal(size=(120, 3)), columns=["u", "v", "w"])
+model = RandomForestClassifier(n_estimators=12, random_state=0).fit(X, np.where(X["u"] > 0, "up", "down"))
+joblib.dump(model, "forest.joblib")
+"""
+
+OLD_PIN = {
+    "train.ipynb": notebook(
+        """
+import joblib, numpy as np, sklearn
+from sklearn.ensemble import GradientBoostingRegressor
+assert sklearn.__version__ == "1.2.2"
+draw = np.random.default_rng(4)
+X = draw.uniform(size=(90, 2))
+model = GradientBoostingRegressor(n_estimators=15, random_state=0).fit(X, 3 * X[:, 0] - X[:, 1])
+joblib.dump(model, "model.joblib")
+"""
+    ),
+    "requirements.txt": "scikit-learn==1.2.2\n",
+}
+
+
+def searched(saved: str) -> dict[str, str | bytes]:
+    """A grid search, of which `saved` is dumped: the search itself, or its best estimator."""
+    return {
+        "search.ipynb": notebook(
+            f"""
+import joblib
+import pandas as pd
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+rows = pd.read_csv("data/points.csv")
+X, y = rows[["x", "y"]], rows["side"]
+steps = Pipeline([("scale", StandardScaler()), ("tree", DecisionTreeClassifier(random_state=0))])
+search = GridSearchCV(steps, {{"tree__max_depth": [1, 3]}}, cv=3).fit(X, y)
+model = {saved}
+joblib.dump(model, "model.joblib")
+"""
+        ),
+        "data/points.csv": "x,y,side\n"
+        + "".join(f"{n % 7},{n % 5}.5,{'l' if n % 7 > n % 5 else 'r'}\n" for n in range(60)),
+    }
+
+
+TEXT_WITH_PACKAGE = {
+    "spam.ipynb": notebook(
+        """
+import joblib
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from lib.text import words
+spam = ["win money now", "cheap pills now", "money money for you", "you win a prize", "free prize now"]
+ham = ["lunch at noon", "the report is late", "see you at lunch", "the meeting is at noon", "report of the meeting"]
+X, y = spam + ham, ["spam"] * 5 + ["ham"] * 5
+model = make_pipeline(TfidfVectorizer(tokenizer=words, token_pattern=None), LogisticRegression()).fit(X, y)
+joblib.dump(model, "out/spam.joblib")
+""".replace("import joblib\n", "import os\nimport joblib\nos.makedirs('out', exist_ok=True)\n", 1)
+    ),
+    "lib/__init__.py": "",
+    "lib/text.py": "from lib.stop import STOP\n\n\ndef words(text):\n    return [w for w in text.lower().split() if w not in STOP]\n",
+    "lib/stop.py": 'STOP = {"a", "the", "of"}\n',
+    "unrelated.py": 'raise RuntimeError("nobody imports this")\n',
+}
+
+REGRESSION: dict[str, str | bytes] = {
+    "modèle 2024.ipynb": notebook(
+        """
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+from calendars import days
+""",
+        """
+draw = np.random.default_rng(6)
+X = pd.DataFrame({
+    "rooms": draw.integers(1, 9, size=80),
+    "garden": draw.integers(0, 2, size=80).astype(bool),
+    "zone": pd.Categorical(draw.choice(["nord", "süd", "ost"], size=80)),
+    "sold": pd.Timestamp("2021-03-01") + pd.to_timedelta(draw.integers(0, 900, size=80), unit="D"),
+})
+y = X["rooms"] * 10.5 + X["garden"] * 4 + X["zone"].cat.codes
+""",
+        """
+columns = ColumnTransformer([
+    ("plain", "passthrough", ["rooms", "garden"]),
+    ("zone", OneHotEncoder(handle_unknown="ignore"), ["zone"]),
+    ("sold", FunctionTransformer(days), ["sold"]),
+])
+model = make_pipeline(columns, LinearRegression()).fit(X, y)
+joblib.dump(model, "model.joblib")
+""",
+    ),
+    "calendars.py": (
+        "import pandas as pd\r\n\r\n\r\ndef days(frame):\r\n"
+        "    return frame.apply(lambda column: (column - pd.Timestamp('2020-01-01')).dt.days)\r\n"
+    ),
+    "requirements.txt": b"# what we use\r\npandas\r\nscikit-learn  # the model\r\n\r\n",
+    ".gitignore": "model.joblib\n",
+    ".vscode/settings.json": "{}",
+    ".python-version": "3.9\n",
+}

@@ -1,0 +1,96 @@
+"""The running service: it is told to stop under load, and it stays alive while a model is slow or fails."""
+
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.acceptance.commands import Modelcast, Service
+from tests.acceptance.workshop import Case
+
+FAST = {"load": 4.0, "speed": 0.5}
+SLOW = {"load": 4.0, "speed": 2000}
+REFUSED = {"load": 4.0, "speed": 13}
+
+
+@pytest.fixture(scope="module")
+def service(modelcast: Modelcast, own_definitions: Case) -> Iterator[Service]:
+    with modelcast.serving(own_definitions.built.root, workers=1) as running:
+        yield running
+
+
+def test_health_answers_while_a_slow_model_scores(service: Service) -> None:
+    with ThreadPoolExecutor(1) as clients:
+        began = time.monotonic()
+        slow = clients.submit(service.ask, json=[SLOW])
+        time.sleep(0.3)
+        took = [timed(service, path) for path in ("/healthz", "/readyz", "/healthz", "/healthz", "/metrics")]
+        assert not slow.done(), "health was asked while the model scored"
+        assert statistics.median(took) < 0.2
+        assert slow.result().status_code == 200
+        assert time.monotonic() - began >= 2
+
+
+def timed(service: Service, path: str) -> float:
+    began = time.monotonic()
+    assert service.ask(path).status_code == 200
+    return time.monotonic() - began
+
+
+def test_an_error_of_the_models_is_the_callers_with_its_place(service: Service) -> None:
+    answer = service.ask(json={"records": [FAST, FAST, REFUSED, FAST]})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert answer.json() == {
+        "type": "urn:modelcast:problem:refused-by-the-model",
+        "title": "Refused by the model",
+        "status": 400,
+        "detail": "$.records[2]: expected a row that the model can score, got one on which it raises ValueError. "
+        "GET /schema lists what the inputs take.",
+        "at": "$.records[2]",
+        "expected": "a row that the model can score",
+        "got": "one on which it raises ValueError",
+    }
+    assert service.ask(json=[FAST]).json()["predictions"] == ["high"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT-to-the-group"])
+def test_a_service_that_is_stopped_under_load_answers_whom_it_let_in_and_ends_with_0(
+    modelcast: Modelcast, own_definitions: Case, number: signal.Signals
+) -> None:
+    codes: list[int] = []
+    stopped = threading.Event()
+    with modelcast.serving(own_definitions.built.root, workers=2, MODELCAST_LIMITS_DRAIN_S="1") as service:
+        clients = [threading.Thread(target=press, args=(service, codes, stopped)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        with ThreadPoolExecutor(1) as slow:
+            begun = slow.submit(service.ask, json=[SLOW])
+            time.sleep(1)
+            before, began = len(codes), time.monotonic()
+            code, out, err = service.stop(number, group=number == signal.SIGINT)
+            took = time.monotonic() - began
+            stopped.set()
+            assert begun.result().status_code == 200, "it was being scored when the signal came"
+        for client in clients:
+            client.join()
+        with pytest.raises(httpx.ConnectError):
+            service.ask("/healthz")
+    assert (code, out) == (0, ""), err
+    assert "Traceback" not in err
+    assert took < 10
+    assert before > 0
+    assert set(codes) == {200}
+
+
+def press(service: Service, codes: list[int], stopped: threading.Event) -> None:
+    """One request after the other on connections of their own; a refused connection is no answer."""
+    while not stopped.is_set():
+        try:
+            codes.append(service.ask(json=[FAST], headers={"Connection": "close"}).status_code)
+        except httpx.ConnectError:
+            time.sleep(0.02)

@@ -1,0 +1,178 @@
+"""What the tests ask to be built, each once a session and two at a time: what is needed later is built meanwhile."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcast_builder.environment import Requirements, base_python, create, resolve
+
+from tests.acceptance import repositories
+from tests.acceptance.commands import ROOT, SAMPLES, Built, Modelcast
+from tests.acceptance.files import Entry, contents, copy, write
+from tests.acceptance.hands import Hands
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A repository, its bundle, and for an artifact made by hand what its maker answered."""
+
+    source: Path
+    built: Built
+    made: Mapping[str, object] = field(default_factory=dict)
+    before: Mapping[str, Entry] = field(default_factory=dict)
+    """What the folder held before anything was done with it."""
+
+
+class Workshop:
+    """Builds by name, in the background."""
+
+    def __init__(self, modelcast: Modelcast, folder: Path, hands: Hands) -> None:
+        """Nothing is built before it is begun."""
+        self.modelcast, self.folder, self.hands = modelcast, folder, hands
+        self._pool = ThreadPoolExecutor(2)
+        self._begun: dict[str, Future[Case]] = {}
+        self._alone = threading.Lock()
+
+    def begin(self, name: str) -> Future[Case]:
+        """Start a recipe, once."""
+        if name not in self._begun:
+            self._begun[name] = self._pool.submit(RECIPES[name], self, name)
+        return self._begun[name]
+
+    def close(self) -> None:
+        """Leave out what was not begun yet, and wait for the rest."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def repository(self) -> Path:
+        """A git repository with an origin: the search on main, its best estimator on another branch."""
+        with self._alone:
+            root = self.folder / "git" / "working copy"
+            return root if root.exists() else committed(root)
+
+    def build(self, name: str, source: Path) -> Case:
+        """Build a folder; the build must not touch it."""
+        before = contents(source)
+        built = self.modelcast.build(source, self.folder / "bundles" / name)
+        assert contents(source) == before
+        return Case(source=source, built=built)
+
+
+Recipe = Callable[[Workshop, str], Case]
+
+
+def written(files: Mapping[str, str | bytes], called: str = "") -> Recipe:
+    """A repository of these files."""
+    return lambda shop, name: shop.build(name, write(shop.folder / "unseen" / name / (called or name), files))
+
+
+def old_artifact(shop: Workshop, name: str) -> Case:
+    """A folder with a forest that scikit-learn 1.4.2 made, and nothing that says so."""
+    lock = resolve(Requirements(pins=("scikit-learn==1.4.2",)), {}, python=base_python(), cache=shop.modelcast.cache)
+    maker = create(lock, cache=shop.modelcast.cache)
+    source = write(shop.folder / "unseen" / name, {"README.md": "a forest"})
+    made = shop.hands.ask(maker.python, source, repositories.OLD_ARTIFACT, "probabilities")
+    case = shop.build(name, source)
+    return Case(source=source, built=case.built, made=made)
+
+
+def served_sample(shop: Workshop, name: str) -> Case:
+    """A sample as `modelcast serve` builds it, from the folder itself."""
+    source = SAMPLES / name
+    before = contents(source)
+    with shop.modelcast.serving(source, workers=1, OMP_NUM_THREADS="1") as service:
+        (bundle,) = shop.modelcast.kept(name)
+        told = {"name": service.name, "version": service.version}
+    return Case(source=source, built=Built(root=bundle, told=told, log=""), before=before)
+
+
+def copied_sample(shop: Workshop, name: str) -> Case:
+    """breast-cancer in a folder of another path."""
+    return shop.build(name, copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer"))
+
+
+def changed_sample(shop: Workshop, name: str) -> Case:
+    """breast-cancer with one digit of its data changed."""
+    source = copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer")
+    data = source / "data" / "holdout.csv"
+    text = data.read_text(encoding="utf-8")
+    assert text.count("13.68,") >= 1
+    data.write_text(text.replace("13.68,", "13.69,", 1), encoding="utf-8")
+    return shop.build(name, source)
+
+
+def committed(root: Path) -> Path:
+    """Two branches, and an origin that nobody may see the password of."""
+    write(root, repositories.searched("search"))
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "search")
+    git(root, "checkout", "--quiet", "-b", "best")
+    write(root, repositories.searched("search.best_estimator_"))
+    git(root, "commit", "--quiet", "--all", "--message", "best")
+    git(root, "checkout", "--quiet", "main")
+    git(root, "remote", "add", "origin", "https://user:secret@git.example.org/team/Side_Model.git")
+    return root
+
+
+def git(root: Path, *arguments: str) -> None:
+    """git, as somebody."""
+    somebody = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", root, *somebody, *arguments], check=True, capture_output=True)
+
+
+def git_copy(shop: Workshop, name: str) -> Case:
+    """What S2I has of the repository: the files, without .git, in a folder of another name and at another time."""
+    source = copy(shop.repository(), shop.folder / name / "side-model", ".git")
+    return shop.build(name, source)
+
+
+def git_branch(shop: Workshop, name: str) -> Case:
+    """A branch by its URL."""
+    root = shop.repository()
+    built = shop.modelcast.build(f"{root.as_uri()}#best", shop.folder / "bundles" / name)
+    return Case(source=root, built=built)
+
+
+def installed(shop: Workshop, name: str) -> Case:
+    """breast-cancer, built by a modelcast that pip installed from copies of the two distributions."""
+    for part in ("runtime", "builder"):
+        copy(ROOT / part, shop.folder / name / part, "__pycache__", "*.egg-info", "build", ".*")
+    venv, uv = shop.folder / name / "venv", Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", base_python(), venv], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", venv / "bin" / "python", "--no-config",
+         "--constraints", ROOT / "requirements" / "builder.txt", "./runtime", "./builder"],
+        check=True, cwd=shop.folder / name,
+    )  # fmt: skip
+    theirs = Modelcast(cache=shop.modelcast.cache, command=venv / "bin" / "modelcast")
+    source = copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer")
+    return Case(source=source, built=theirs.build(source, shop.folder / "bundles" / name))
+
+
+def git_main(shop: Workshop, name: str) -> Case:
+    """The working copy."""
+    return shop.build(name, shop.repository())
+
+
+RECIPES: dict[str, Recipe] = {
+    "breast-cancer": served_sample,
+    "penguins": served_sample,
+    "sibling_module": written(repositories.SIBLING_MODULE, "Sibling module"),
+    "boosting": written(repositories.HIST_GRADIENT_BOOSTING),
+    "clusters": written(repositories.K_MEANS),
+    "own_definitions": written(repositories.OWN_DEFINITIONS),
+    "old_pin": written(repositories.OLD_PIN),
+    "text": written(repositories.TEXT_WITH_PACKAGE),
+    "regression": written(repositories.REGRESSION, "café modèle"),
+    "old_artifact": old_artifact,
+    "copied_sample": copied_sample,
+    "changed_sample": changed_sample,
+    "git_main": git_main,
+    "git_copy": git_copy,
+    "git_branch": git_branch,
+    "installed": installed,
+}

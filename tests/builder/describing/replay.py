@@ -1,0 +1,35 @@
+"""In a fresh process of the model's environment: do the sealed models answer as their golden rows say?
+
+Takes folders with `described.json`, `model.joblib` and `code/`; prints a line for each.
+"""
+
+import sys
+from pathlib import Path
+
+import joblib
+from modelcast_runtime import contract
+from modelcast_runtime.contract import Contract, Golden, Signature, Task
+from modelcast_runtime.formats.native import NativeScorer
+from modelcast_runtime.golden import compare, wanted_by
+from modelcast_runtime.payload import decode_rows
+
+
+class Described(Contract, frozen=True, kw_only=True):
+    """The builder's message, which this environment does not have."""
+
+    task: Task
+    signature: Signature
+    golden: Golden
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+sys.dont_write_bytecode = True
+for name in sys.argv[1:]:
+    folder = Path(name)
+    sys.path.insert(0, str(folder / "code"))
+    described = contract.decode((folder / "described.json").read_bytes(), Described)
+    scorer = NativeScorer(joblib.load(folder / "model.joblib"), described.signature)
+    scores = scorer.score(decode_rows(described.golden.rows, described.signature), wanted_by(described.golden))
+    compare(scores, described.golden)
+    print(folder.name, len(described.golden.rows))

@@ -1,0 +1,181 @@
+"""The command: exit codes, the last line on stderr, help. Bugs of ours are made on purpose."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from click.testing import CliRunner, Result
+from modelcast_builder import __version__, commands
+from modelcast_builder.cli import main
+from modelcast_builder.errors import BuildError, MissingPart
+
+COMMANDS = sorted(main.commands)
+
+
+def modelcast(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "modelcast_builder", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def invoke(*words: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(main, list(words))
+
+
+def test_the_version() -> None:
+    done = modelcast("--version")
+    assert (done.returncode, done.stdout) == (0, f"modelcast, version {__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_examples_as_they_are_typed(command: str, flag: str) -> None:
+    done = invoke(command, flag)
+    assert done.exit_code == 0
+    examples = done.stdout.partition("Examples:\n")[2].splitlines()
+    assert len(examples) >= 2
+    assert all(line.strip().startswith(f"modelcast {command} ") for line in examples)
+
+
+def test_help_lists_every_command() -> None:
+    done = invoke("--help")
+    assert done.exit_code == 0
+    assert {"build", "serve", "predict", "inspect"} <= set(COMMANDS)
+    for command in COMMANDS:
+        assert f"\n  {command} " in done.stdout
+
+
+WRONG = [
+    ("nope",),
+    ("build",),
+    ("build", ".", "--nope"),
+    ("serve", ".", "--port", "65536"),
+    ("serve", ".", "--workers", "0"),
+    ("inspect", "/nowhere/at/all"),
+    ("predict", "/tmp"),
+]
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_usage_is_2(words: tuple[str, ...]) -> None:
+    done = invoke(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: ")
+
+
+def test_a_repository_at_fault_is_1_with_one_last_line(tmp_path: Path) -> None:
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    (repo / "modelcast.yaml").write_text("name: x\nnotebook: [a.ipynb]\n", encoding="utf-8")
+    done = modelcast("build", str(repo), "--out", str(tmp_path / "bundle"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: config: modelcast.yaml:2: unknown key `notebook`. Did you mean `notebooks`.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["repo"]
+
+
+def test_a_broken_bundle_is_1(tmp_path: Path) -> None:
+    done = modelcast("inspect", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: bundle: {tmp_path} has no manifest.json; expected a bundle made by `modelcast build`. "
+        "Build it again with `modelcast build`.\n"
+    )
+
+
+def test_a_missing_tool_is_3(tmp_path: Path) -> None:
+    done = modelcast("build", "https://127.0.0.1:9/x.git", "--out", str(tmp_path / "bundle"), PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "error: git is needed to clone a URL. Install git, or name a folder.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def ended_by(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """The command, whose work raises this."""
+
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(commands, "build", broken)
+    return invoke("build", ".")
+
+
+def test_our_own_bug_is_70_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ended_by(ZeroDivisionError("broken on purpose"), monkeypatch)
+    assert (done.exit_code, done.stdout) == (70, "")
+    *lines, last = done.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "ZeroDivisionError: broken on purpose"
+    assert last == (
+        f"error: modelcast {__version__} failed. "
+        "Please report it with the lines above to the maintainers of modelcast: it is a bug of ours."
+    )
+
+
+ENDS: list[tuple[BaseException, int, str]] = [
+    (BuildError("seal", "x exists.", "Remove it."), 1, "error: seal: x exists. Remove it.\n"),
+    (BuildError("seal", "x exists", "Remove it"), 1, "error: seal: x exists. Remove it.\n"),
+    (MissingPart("no engine. Install one"), 3, "error: no engine. Install one.\n"),
+    (SystemExit(5), 5, ""),
+    (KeyboardInterrupt(), 1, "\nAborted!\n"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "line"), ENDS)
+def test_how_an_error_ends(error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ended_by(error, monkeypatch)
+    assert (done.exit_code, done.stdout, done.stderr.replace("\n\n", "\n")) == (code, "", line)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from modelcast_builder import commands, seal
+from modelcast_builder.cli import main
+
+def build(src, out, *_, **__):
+    with seal.staging(Path(out)) as writer:
+        writer.write("model.joblib", b"half")
+        print("writing", flush=True)
+        time.sleep(60)
+
+commands.build = build
+main(["build", ".", "--out", sys.argv[1]])
+"""
+
+
+def test_a_build_that_is_told_to_stop_tidies_up(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "bundle")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as slow:
+        assert slow.stdout is not None
+        slow.stdout.readline()
+        assert len(list(tmp_path.iterdir())) == 1
+        slow.terminate()
+    assert slow.returncode == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    look = (
+        "import sys; from modelcast_builder.cli import main\n"
+        "try: main(['build', '--help'])\nexcept SystemExit: pass\n"
+        "print([name for name in ('numpy', 'pandas', 'sklearn', 'nbclient', 'rich', 'yaml') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(shutil.which("modelcast", path=str(Path(sys.executable).parent)) is None, reason="not installed")
+def test_the_script_is_the_same_command() -> None:
+    script = str(Path(sys.executable).parent / "modelcast")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"modelcast, version {__version__}\n"

@@ -1,0 +1,255 @@
+"""`modelcast.yaml` and the build's environment: what is read, and every refusal in full."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from modelcast_builder.config import NOT_BUILT, Config, Data, Document, Input, build_settings, read_config
+from modelcast_builder.errors import BuildError
+from modelcast_builder.inside.messages import InputOverride
+
+WHOLE = """\
+name: penguins
+description: Species from body measures
+notebooks: [clean.ipynb, train.ipynb]
+model: model.joblib
+code: [features.py, lib]
+data: {train: data/train.csv, holdout: data/holdout.csv, target: species}
+inputs:
+  age: {dtype: float64, nullable: true, min: 0, max: 120.5}
+  sex: {dtype: string, categories: [m, f]}
+  coded: {categories: [1, 2.5, true, x]}
+"""
+KEYS = "The keys are name, description, notebooks, model, code, data, inputs"
+INPUT_KEYS = "The keys are dtype, nullable, categories, min, max"
+
+
+def read(folder: Path, text: str | bytes, environment: dict[str, str] | None = None) -> Config:
+    """The configuration of a repository that holds this file."""
+    (folder / "modelcast.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_config(folder, environment or {})
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path, WHOLE).document == Document(
+        name="penguins",
+        description="Species from body measures",
+        notebooks=("clean.ipynb", "train.ipynb"),
+        model="model.joblib",
+        code=("features.py", "lib"),
+        data=Data(train="data/train.csv", holdout="data/holdout.csv", target="species"),
+        inputs={
+            "age": Input(dtype="float64", nullable=True, min=0, max=120.5),
+            "sex": Input(dtype="string", categories=("m", "f")),
+            "coded": Input(categories=(1, 2.5, True, "x")),
+        },
+    )
+
+
+def test_an_input_crosses_to_the_child_whole() -> None:
+    entry = Input(dtype="string", nullable=False, categories=("m",), min=1, max=2)
+    assert entry.as_override() == InputOverride(dtype="string", nullable=False, categories=("m",), minimum=1, maximum=2)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "null", "{}", "\ufeff"])
+def test_a_file_without_content_is_as_none(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == Config()
+
+
+def test_without_a_file_everything_is_as_it_is_by_default(tmp_path: Path) -> None:
+    assert read_config(tmp_path, {}) == Config()
+
+
+@pytest.mark.parametrize("text", ["\ufeffname: x", "name: x\r\n", "name: &n x", "<<: {name: x}", "? name\n: x"])
+def test_yaml_in_other_clothes(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text).name == "x"
+
+
+REFUSED = {
+    "a misspelt key": (
+        "name: x\nmodel: m\nnotebook: [a.ipynb]",
+        "modelcast.yaml:3: unknown key `notebook`. Did you mean `notebooks`",
+    ),
+    "a key like no other": ("name: x\nzzz: 1", f"modelcast.yaml:2: unknown key `zzz`. {KEYS}"),
+    "a misspelt key below data": (
+        "data:\n  # rows\n  trian: x",
+        "modelcast.yaml:3: unknown key `data.trian`. Did you mean `train`",
+    ),
+    "a misspelt key of the second input": (
+        "inputs:\n  a: {dtype: string}\n  mean.radius:\n    dtyp: string",
+        "modelcast.yaml:4: unknown key `inputs.mean.radius.dtyp`. Did you mean `dtype`",
+    ),
+    "a strange key of an input": ("inputs: {a: {zzz: 1}}", f"modelcast.yaml:1: unknown key `inputs.a.zzz`. {INPUT_KEYS}"),
+    "a wrong type": ("\nname: 12", "modelcast.yaml:2: `name`: expected `str | null`, got `int`. Correct the value"),
+    "a wrong type below data": (
+        "data:\n  target: y\n  train: 3",
+        "modelcast.yaml:3: `data.train`: expected `str | null`, got `int`. Correct the value",
+    ),
+    "a dtype that is none, of the second input": (
+        "inputs:\n  sex: {dtype: string}\n  age:\n    nullable: true\n    dtype: float",
+        "modelcast.yaml:5: `inputs.age.dtype`: invalid enum value 'float'. Correct the value",
+    ),
+    "a wrong category": (
+        "inputs:\n  sex: {dtype: string}\n  age:\n    categories:\n    - 1\n    - [2]",
+        "modelcast.yaml:6: `inputs.age.categories[1]`: expected `bool | int | float | str`, got `array`. Correct the value",
+    ),
+    "an input that is no mapping": (
+        "inputs:\n  sex: {}\n  age: float64",
+        "modelcast.yaml:3: `inputs.age`: expected `object`, got `str`. Correct the value",
+    ),
+    "a bound that JSON cannot carry": (
+        "inputs:\n  age: {min: .nan}",
+        "modelcast.yaml:2: `inputs.age`: expected a finite bound. Correct the value",
+    ),
+    "a bound beyond all floats": (
+        f"inputs: {{age: {{min: 1{'0' * 400}}}}}",
+        "modelcast.yaml:1: `inputs.age.min`: number out of range. Correct the value",
+    ),
+    "a text where a list is": (
+        "notebooks: a.ipynb",
+        "modelcast.yaml:1: `notebooks`: expected `array | null`, got `str`. Correct the value",
+    ),
+    "a number in a list": (
+        "notebooks:\n- a.ipynb\n- 3",
+        "modelcast.yaml:3: `notebooks[1]`: expected `str`, got `int`. Correct the value",
+    ),
+    "a list": ("- a", "modelcast.yaml holds a list, expected keys and values. Write `name: my-model`"),
+    "a text": ("just text", "modelcast.yaml holds a str, expected keys and values. Write `name: my-model`"),
+    "a key twice": (
+        "name: x\nmodel: m\nname: y",
+        "modelcast.yaml:3: the key `name` is there twice, first in line 1. Keep one of them",
+    ),
+    "a key twice at depth": (
+        "inputs:\n  a: {dtype: string}\n  b: {min: 1}\n  a: {min: 2}",
+        "modelcast.yaml:4: the key `a` is there twice, first in line 2. Keep one of them",
+    ),
+    "a key that YAML takes for a truth value": (
+        "name: x\non: 3",
+        'modelcast.yaml:2: the key `on` is no text. Write it in quotes: "on"',
+    ),
+    "an input whose name is a number": (
+        "inputs:\n  0: {dtype: string}",
+        'modelcast.yaml:2: the key `0` is no text. Write it in quotes: "0"',
+    ),
+    "an unclosed list": (
+        "name: x\nnotebooks: [a\nmodel: b",
+        "modelcast.yaml:3 is no YAML: expected ',' or ']', but got ':'. Mend that line",
+    ),
+    "a tab": (
+        "data:\n\ttrain: x",
+        "modelcast.yaml:2 is no YAML: found character '\\t' that cannot start any token. Mend that line",
+    ),
+    "two documents": ("name: x\n---\nname: y", "modelcast.yaml:2 is no YAML: but found another document. Mend that line"),
+    "a control character": ("name: \x00", "modelcast.yaml is no YAML: special characters are not allowed. Mend that line"),
+    "code": (
+        "name: !!python/object/apply:os.system [x]",
+        "modelcast.yaml:1 is no YAML: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/object/apply:os.system'. Mend that line",
+    ),
+    "no such date": ("name: 2024-13-45", "modelcast.yaml is no YAML: month must be in 1..12. Put that value in quotes"),
+    "an anchor within itself": ("inputs: &a {x: *a}", f"modelcast.yaml:1: unknown key `inputs.x.x`. {INPUT_KEYS}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_it_is_refused_in_full(tmp_path: Path, case: str) -> None:
+    text, message = REFUSED[case]
+    with pytest.raises(BuildError) as refused:
+        read(tmp_path, text)
+    assert str(refused.value) == f"config: {message}"
+
+
+def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as refused:
+        read(tmp_path, "name: x\ndescription: für\n".encode("latin-1"))
+    assert str(refused.value) == "config: modelcast.yaml:2 is not UTF-8. Save the file as UTF-8"
+
+
+@pytest.mark.parametrize("key", NOT_BUILT)
+def test_a_key_of_a_later_version_says_so(tmp_path: Path, key: str) -> None:
+    with pytest.raises(BuildError) as refused:
+        read(tmp_path, f"name: x\n{key}: {{}}")
+    assert str(refused.value) == f"config: modelcast.yaml:2: `{key}` is not built yet in this version. Remove the key"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["name: 0x_", "name: !!int foo", "name: !!bool foo", "name: !!timestamp foo", f"name: {'1' * 5000}", "[" * 1500],
+)
+def test_what_pyyaml_fails_at_is_a_refusal_too(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BuildError, match="^config: modelcast.yaml is no YAML: "):
+        read(tmp_path, text)
+
+
+def test_a_bomb_of_aliases_costs_nothing(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    with pytest.raises(BuildError, match="^config: modelcast.yaml:1: unknown key `a0`"):
+        read(tmp_path, "\n".join(lines))
+    categories = "\n".join(f"- {line.partition(': ')[2]}" for line in lines)
+    with pytest.raises(BuildError, match=r"^config: modelcast.yaml:2: `notebooks\[0\]`: expected `str`, got `array`"):
+        read(tmp_path, f"notebooks:\n{categories}")
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+_WORDS = st.sampled_from(
+    ["name", "inputs", "data", "dtype", "min", "categories", "notebooks", ": ", "\n", "  ", "- ", "[", "]", "{", "}", ",",
+     "&a", "*a", "<<", "!!int", "!!set", "!!omap", "!!binary", "!!float", "? ", "|", ">", "'", '"', "#", "---", "...", "\t",
+     "1", "0x", "1_", "2024-02-30", "12:61:99", ".inf", "~", "yes", "\u0085", "\ud7ff", "%YAML 9.9"]
+)  # fmt: skip
+
+
+@given(st.text() | st.lists(_WORDS, max_size=14).map("".join) | st.binary(max_size=60))
+def test_any_text_is_read_or_refused(text: str | bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        try:
+            assert isinstance(read(Path(folder), content), Config)
+        except BuildError as refused:
+            assert refused.step == "config"
+            assert refused.problem.startswith("modelcast.yaml")
+
+
+# The build's environment.
+
+LISTS = {
+    "one.ipynb": ("one.ipynb",),
+    "a.ipynb,b.ipynb": ("a.ipynb", "b.ipynb"),
+    " a.ipynb , b.ipynb ,": ("a.ipynb", "b.ipynb"),
+    "my first notebook.ipynb, b.ipynb": ("my first notebook.ipynb", "b.ipynb"),
+    '"a.ipynb, b.ipynb"': ("a.ipynb", "b.ipynb"),
+    "'a.ipynb'": ("a.ipynb",),
+    "": ("written.ipynb",),
+    "  ": ("written.ipynb",),
+    '""': ("written.ipynb",),
+    " , ,": ("written.ipynb",),
+}
+
+
+@pytest.mark.parametrize("value", LISTS)
+def test_the_list_of_notebooks(tmp_path: Path, value: str) -> None:
+    config = read(tmp_path, "notebooks: [written.ipynb]", {"S2I_SOURCE_NOTEBOOK_LIST": value})
+    assert config.notebooks == LISTS[value]
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [("other", "other"), (' "other" ', "other"), ("'other'", "other"), ("", "written"), ("' '", "written"), ('"', '"')],
+)
+def test_the_name_of_the_environment_wins(tmp_path: Path, value: str, name: str) -> None:
+    assert read(tmp_path, "name: written", {"MODELCAST_NAME": value}).name == name
+
+
+def test_what_openshift_says_of_the_source(tmp_path: Path) -> None:
+    told = {"OPENSHIFT_BUILD_SOURCE": "https://host/x.git", "OPENSHIFT_BUILD_COMMIT": "abc"}
+    config = read_config(tmp_path, told)
+    assert (config.source_url, config.commit) == ("https://host/x.git", "abc")
+
+
+def test_the_settings_of_the_machine(tmp_path: Path) -> None:
+    told = {"MODELCAST_CACHE": f"'{tmp_path}'", "MODELCAST_ENVIRONMENT": "/opt/model", "MODELCAST_WHEELHOUSE": '""'}
+    settings = build_settings(told)
+    assert (settings.cache, settings.environment, settings.wheelhouse) == (tmp_path, Path("/opt/model"), None)
+    assert build_settings({"XDG_CACHE_HOME": str(tmp_path)}).cache == tmp_path / "modelcast"

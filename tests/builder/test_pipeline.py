@@ -1,0 +1,184 @@
+"""A build is whole or leaves nothing, wherever it ends; and it never writes to the source."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from modelcast_builder import pipeline
+from modelcast_builder.config import BuildSettings
+from modelcast_builder.environment import Environment
+from modelcast_builder.errors import BuildError
+from modelcast_builder.report import Reporter
+from modelcast_runtime.bundle import Bundle
+
+HERE = Path(__file__).parent / "describing"
+STEPS = ["discover", "environment", "train", "describe", "compile", "seal", "smoke"]
+BY_VALUE = b"\x80\x04ccloudpickle.cloudpickle\n_make_function\n)R."
+IN_MAIN = b"\x80\x04c__main__\nClip\n)\x81."
+
+Repository = Callable[..., Path]
+Build = Callable[..., Bundle]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, made_models: Path) -> Repository:
+    """A repository with one of the made models, its module, and these files."""
+
+    def make(model: str | None = None, **files: str | bytes) -> Path:
+        repo = tmp_path / "My Repo"
+        repo.mkdir()
+        if model is not None:
+            shutil.copy(made_models / model / "model.joblib", repo)
+            shutil.copy(HERE / "own.py", repo)
+        for name, content in files.items():
+            path = repo / name.replace("__", "/").replace("_dot_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return repo
+
+    return make
+
+
+@pytest.fixture
+def build(tmp_path: Path, warm_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Build:
+    """A build into `out/bundle`; temporary folders go to `tmp`, the environment is the warm one after its own checks."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    real = pipeline.environment.read_requirements
+
+    def prepare(root: Path, *_: object) -> Environment:
+        real(root)
+        return warm_environment
+
+    monkeypatch.setattr(pipeline.environment, "prepare", prepare)
+
+    def run(repo: Path, reporter: Reporter | None = None, **variables: str) -> Bundle:
+        settings = BuildSettings(variables=variables, cache=tmp_path / "cache")
+        return pipeline.build(str(repo), tmp_path / "out" / "bundle", settings, reporter or Reporter())
+
+    return run
+
+
+def state(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Everything in a folder: modes, times, contents."""
+    found = {}
+    for path in [folder, *folder.rglob("*")]:
+        facts = path.stat()
+        found[str(path)] = (facts.st_mode, facts.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+def left(tmp_path: Path) -> list[str]:
+    """What a build left beside its target and among the temporary folders."""
+    folders = [tmp_path / "out", tmp_path / "tmp"]
+    return sorted(path.name for folder in folders if folder.exists() for path in folder.iterdir())
+
+
+def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Repository, tmp_path: Path) -> None:
+    repo = repository(
+        "own_class_with_a_frame",
+        modelcast_dot_yaml="code: ['own.py', 'räume/my module.py']\ninputs: {a: {dtype: float64}, b: {dtype: float64}}",
+        **{"räume__my module_dot_py": "x = 1\n"},
+    )
+    before = state(repo)
+    reporter = Reporter()
+    bundle = build(repo, reporter)
+    assert state(repo) == before
+    assert left(tmp_path) == ["bundle"]
+    assert bundle.manifest.name == "my-repo"
+    sealed = [record.path for record in bundle.manifest.files]
+    assert sealed == ["code/own.py", "code/räume/my module.py", "environment.lock", "golden.json", "model.joblib"]
+    assert [step.name for step in reporter.steps] == STEPS
+    provenance = bundle.provenance()
+    assert provenance is not None
+    assert (provenance.source, [step.name for step in provenance.steps]) == (str(repo), STEPS[:5])
+    again = build(repo)
+    assert (again.digest, again.manifest) == (bundle.digest, bundle.manifest)
+    assert left(tmp_path) == ["bundle"]
+
+
+FAILURES: dict[str, tuple[str, str | None, dict[str, str | bytes]]] = {
+    "nothing there": ("discover", None, {}),
+    "a bad configuration": ("config", "grid_search", {"modelcast_dot_yaml": "nam: x"}),
+    "a bad name": ("config", "grid_search", {"modelcast_dot_yaml": "name: My_Model"}),
+    "code by value": ("audit", None, {"model_dot_pkl": BY_VALUE}),
+    "a notebook's class": ("audit", None, {"model_dot_pkl": IN_MAIN}),
+    "no pickle": ("artifact", None, {"model_dot_pkl": b"nonsense"}),
+    "bad requirements": ("environment", "grid_search", {"requirements_dot_txt": "numpy ==== what\n"}),
+    "a dict": ("load", "a_dict", {}),
+    "no inputs": ("describe", "nothing_known", {}),
+    "a crash": ("describe", "predict_is_killed", {"modelcast_dot_yaml": "inputs: {a: {dtype: float64}}"}),
+    "data that is not there": ("describe", "grid_search", {"modelcast_dot_yaml": "data: {train: data/train.csv}"}),
+    "data outside": ("describe", "grid_search", {"modelcast_dot_yaml": "data: {train: ../x.csv}"}),
+    "answers that differ": ("smoke", "predict_draws", {"modelcast_dot_yaml": "inputs: {a: {dtype: float64}}"}),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failed_build_leaves_nothing(build: Build, repository: Repository, tmp_path: Path, case: str) -> None:
+    step, model, files = FAILURES[case]
+    repo = repository(model, **files)
+    before = state(repo)
+    with pytest.raises(BuildError) as refused:
+        build(repo)
+    assert refused.value.step == step
+    assert left(tmp_path) == []
+    assert state(repo) == before
+
+
+class Stops(Reporter):
+    """Stands for the user: presses Ctrl-C when a step begins."""
+
+    def __init__(self, at: str) -> None:
+        """The name of the step."""
+        super().__init__()
+        self.at = at
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """End the step before its work."""
+        if name == self.at:
+            raise KeyboardInterrupt
+        with super().step(name):
+            yield
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("before", [True, False], ids=["over a bundle", "afresh"])
+def test_a_build_stopped_anywhere_leaves_what_was_there(
+    build: Build, repository: Repository, tmp_path: Path, step: str, before: bool
+) -> None:
+    repo = repository("text_from_nothing")
+    out = tmp_path / "out" / "bundle"
+    if before:
+        out.mkdir(parents=True)
+        (out / "manifest.json").write_bytes(b'{"bundle_version": 0}')
+    with pytest.raises(KeyboardInterrupt):
+        build(repo, Stops(step))
+    assert left(tmp_path) == (["bundle"] if before else [])
+    assert not before or (out / "manifest.json").read_bytes() == b'{"bundle_version": 0}'
+
+
+def test_a_target_that_is_no_bundle_is_refused_before_the_work(
+    build: Build, repository: Repository, tmp_path: Path
+) -> None:
+    mine = tmp_path / "out" / "bundle" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"")
+    reporter = Reporter()
+    with pytest.raises(BuildError) as refused:
+        build(repository("grid_search"), reporter)
+    assert str(refused.value) == (
+        f"seal: {mine.parent} exists and is no bundle. Name another folder with --out, or remove it"
+    )
+    assert (reporter.steps, mine.exists()) == ([], True)
+
+
+def test_a_name_that_is_no_label_is_refused_before_the_work(build: Build, repository: Repository) -> None:
+    reporter = Reporter()
+    with pytest.raises(BuildError, match="^config: the name 'No Label' is no DNS label"):
+        build(repository("grid_search"), reporter, MODELCAST_NAME="No Label")
+    assert [step.name for step in reporter.steps] == ["discover"]

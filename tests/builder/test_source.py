@@ -1,0 +1,233 @@
+"""Where a repository comes from, what the model is called, and that no credential gets out."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from modelcast_builder import provenance
+from modelcast_builder.config import Config, Document
+from modelcast_builder.errors import BuildError
+from modelcast_builder.report import Reporter
+from modelcast_builder.source import Source, fetch, model_name, public
+
+IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+SECRET = "s3cr3t"
+
+
+def git(repo: Path, *arguments: str) -> str:
+    """Run git in a folder."""
+    done = subprocess.run(
+        ["git", "-C", str(repo), *arguments], capture_output=True, text=True, check=True, env=os.environ | IDENTITY
+    )
+    return done.stdout.strip()
+
+
+def commit(repo: Path, content: str) -> str:
+    """One more commit; its id."""
+    (repo / "file").write_text(content, encoding="utf-8")
+    git(repo, "add", "file")
+    git(repo, "commit", "--quiet", "-m", content)
+    return git(repo, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    """A repository with two branches and a tag; its default branch holds `main`."""
+    repo = tmp_path / "origins" / "Penguins Of_2024.git"
+    repo.mkdir(parents=True)
+    git(repo, "init", "--quiet", "-b", "main")
+    commit(repo, "first")
+    git(repo, "tag", "-a", "v1", "-m", "v1")
+    git(repo, "checkout", "--quiet", "-b", "feature/x")
+    commit(repo, "feature")
+    git(repo, "checkout", "--quiet", "main")
+    commit(repo, "main")
+    return repo
+
+
+@pytest.mark.parametrize(
+    ("ref", "content"), [("", "main"), ("#main", "main"), ("#feature/x", "feature"), ("#v1", "first"), ("#", "main")]
+)
+def test_a_url_is_cloned_at_its_ref(origin: Path, tmp_path: Path, ref: str, content: str) -> None:
+    source = fetch(f"file://{origin}{ref}", tmp_path)
+    assert (source.root / "file").read_text(encoding="utf-8") == content
+    assert source.commit == git(source.root, "rev-parse", "HEAD")
+    assert source.origin == f"file://{origin}"
+    assert source.location == f"file://{origin}{ref}"
+
+
+def test_a_commit_is_a_ref_whole_and_short(origin: Path, tmp_path: Path) -> None:
+    first = git(origin, "rev-parse", "v1^{commit}")
+    assert fetch(f"file://{origin}#{first}", tmp_path / "a").commit == first
+    assert fetch(f"file://{origin}#{first[:8]}", tmp_path / "b").commit == first
+
+
+@pytest.mark.parametrize("ref", ["nope", "--orphan=x", "-q", "v1 main"])
+def test_an_unknown_ref_is_refused(origin: Path, tmp_path: Path, ref: str) -> None:
+    with pytest.raises(BuildError) as refused:
+        fetch(f"file://{origin}#{ref}", tmp_path)
+    assert str(refused.value) == (
+        f"source: file://{origin} has no branch, tag or commit {ref!r}. Check the ref after `#`"
+    )
+
+
+def test_a_url_that_is_no_repository_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as refused:
+        fetch(f"file://{tmp_path}/none.git", tmp_path)
+    assert str(refused.value) == (
+        f"source: file://{tmp_path}/none.git cannot be cloned: fatal: '{tmp_path}/none.git' does not appear to be a git "
+        "repository. Check the address and the ref after `#`"
+    )
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for name in (tmp_path / "nope", tmp_path / "file"):
+        with pytest.raises(BuildError) as refused:
+            fetch(str(name), tmp_path)
+        assert str(refused.value) == (
+            f"source: {name} is no folder and no git URL. Name a folder, or a URL such as https://host/repo.git#main"
+        )
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert fetch(str(tmp_path), tmp_path / "work") == Source(
+        root=tmp_path, location=str(tmp_path), origin=None, commit=None
+    )
+
+
+def test_a_repository_without_origin_and_commits(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    source = fetch(str(tmp_path), tmp_path / "work")
+    assert (source.origin, source.commit) == (None, None)
+
+
+# Credentials.
+
+SECRETS = {
+    f"https://user:{SECRET}@host/x.git": "https://host/x.git",
+    f"https://{SECRET}@host/x.git": "https://host/x.git",
+    f"https://user:{SECRET}@{SECRET}@host/x.git": "https://host/x.git",
+    f"fatal: unable to access 'https://u:{SECRET}@h/x/': no": "fatal: unable to access 'https://h/x/': no",
+    f"ssh://git:{SECRET}@host:22/x@y": "ssh://host:22/x@y",
+    f"https://a:{SECRET}@h/x and https://b:{SECRET}@h/y": "https://h/x and https://h/y",
+    "git@host:team/x.git": "git@host:team/x.git",
+    "https://host/x@v1": "https://host/x@v1",
+}
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_no_credential_is_left_in_a_text(text: str) -> None:
+    assert public(text) == SECRETS[text]
+
+
+def test_no_credential_of_the_url_is_in_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as refused:
+        fetch(f"https://user:{SECRET}@127.0.0.1:9/x.git#main", tmp_path)
+    assert SECRET not in str(refused.value)
+    assert "https://127.0.0.1:9/x.git cannot be cloned" in str(refused.value)
+
+
+def test_no_credential_of_the_origin_is_in_the_receipts(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "remote", "add", "origin", f"https://user:{SECRET}@host/x.git")
+    source = fetch(str(tmp_path), tmp_path / "work")
+    receipt = provenance.record(source, Config(), "2026-01-01T00:00:00Z", Reporter())
+    assert (source.origin, receipt.source) == ("https://host/x.git", "https://host/x.git")
+
+
+def test_no_credential_of_openshifts_source_is_in_the_receipts(tmp_path: Path) -> None:
+    config = Config(source_url=f"https://{SECRET}@host/x.git", commit="abc")
+    receipt = provenance.record(fetch(str(tmp_path), tmp_path), config, "2026-01-01T00:00:00Z", Reporter())
+    assert (receipt.source, receipt.commit) == ("https://host/x.git", "abc")
+
+
+def test_the_receipt_of_a_folder_names_it(tmp_path: Path) -> None:
+    reporter = Reporter()
+    reporter.note("environment", "a fact")
+    with reporter.step("discover"):
+        pass
+    receipt = provenance.record(fetch(str(tmp_path), tmp_path), Config(), "2026-01-01T00:00:00Z", reporter)
+    assert (receipt.source, receipt.commit, receipt.notes) == (str(tmp_path), None, ("environment: a fact",))
+    assert [step.name for step in receipt.steps] == ["discover"]
+    assert receipt.environment_as_of == "2026-01-01T00:00:00Z"
+
+
+# One repository, and no other.
+
+
+def test_a_folder_of_a_repository_has_no_origin(origin: Path) -> None:
+    git(origin, "remote", "add", "origin", "https://host/whole.git")
+    part = origin / "models" / "spam"
+    part.mkdir(parents=True)
+    source = fetch(str(part), origin)
+    assert (source.origin, source.commit, model_name(source, Config())) == (None, None, "spam")
+
+
+def test_an_empty_git_folder_does_not_speak_for_the_repository_around_it(origin: Path) -> None:
+    git(origin, "remote", "add", "origin", "https://host/whole.git")
+    part = origin / "part"
+    (part / ".git").mkdir(parents=True)
+    source = fetch(str(part), origin)
+    assert (source.origin, source.commit) == (None, None)
+
+
+def test_a_build_in_a_git_hook_asks_about_its_own_repository(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(origin / ".git"))
+    assert fetch(str(folder), tmp_path).commit is None
+
+
+# Names.
+
+NAMES: dict[str, tuple[dict[str, str | None], Config, str]] = {
+    "written": ({"origin": "https://host/x.git"}, Config(name="penguins-2"), "penguins-2"),
+    "of the origin": ({"origin": "https://host/team/My_Model.git/"}, Config(source_url="https://host/y"), "my-model"),
+    "of an ssh origin": ({"origin": "git@host:team/spam.git"}, Config(), "spam"),
+    "of an ssh origin without a folder": ({"origin": "git@host:spam.git"}, Config(), "spam"),
+    "of an origin on disk": ({"origin": "/srv/git/spam.git"}, Config(), "spam"),
+    "of openshift's source": ({}, Config(source_url="https://host/team/spam.git"), "spam"),
+    "of the folder": ({"root": "/home/me/Spam filter (2)"}, Config(), "spam-filter-2"),
+    "of S2I's folder": ({"root": "/tmp/src"}, Config(), "model"),
+    "of the image's folder": ({"root": "/opt/app-root/src"}, Config(), "model"),
+    "of a folder called src elsewhere": ({"root": "/home/me/src"}, Config(), "src"),
+    "of S2I's folder, with a source": ({"root": "/tmp/src"}, Config(source_url="https://host/spam"), "spam"),
+    "without a letter": ({"root": "/home/モデル"}, Config(), "model"),
+    "of the root of the disk": ({"root": "/"}, Config(), "model"),
+    "too long": ({"root": "/" + "a" * 62 + "-b"}, Config(), "a" * 62),
+    "written at full length": ({}, Config(name="a" * 63), "a" * 63),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_the_name(case: str) -> None:
+    told, config, name = NAMES[case]
+    source = Source(root=Path(told.get("root") or "/r"), location="", origin=told.get("origin"), commit=None)
+    assert model_name(source, config) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [
+        ("My_Model", "my-model"),
+        ("-a", "a"),
+        ("a.b", "a-b"),
+        ("a" * 64, "a" * 63),
+        ("", "model"),
+        ("a\n", "a"),
+        ("é", "model"),
+    ],
+)
+def test_a_written_name_that_is_no_label_is_refused(written: str, near: str) -> None:
+    source = Source(root=Path("/r"), location="", origin=None, commit=None)
+    with pytest.raises(BuildError) as refused:
+        model_name(source, Config(document=Document(name=written), name=written))
+    assert str(refused.value) == (
+        f"config: the name {written!r} is no DNS label. "
+        f"Write `name: {near}`: lower-case letters, digits and hyphens, 63 at most"
+    )

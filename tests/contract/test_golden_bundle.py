@@ -1,0 +1,80 @@
+"""A bundle of every version that was ever released: each opens for ever, and its digest never changes."""
+
+import json
+from pathlib import Path
+
+from modelcast_runtime import contract
+from modelcast_runtime.bundle import open_bundle
+from modelcast_runtime.contract import (
+    Column,
+    Compilation,
+    Evaluation,
+    Limits,
+    Output,
+    Provenance,
+    ServiceDefaults,
+    Signature,
+    Step,
+)
+
+V1 = Path(__file__).parent / "golden" / "v1"
+DIGEST = "sha256:87352de16da3d9877eefacee6d973b76925468868936e600d5feb6437aef9b14"
+
+
+def test_the_bundle_of_version_1_opens_and_has_its_digest() -> None:
+    bundle = open_bundle(V1)
+    assert bundle.digest == DIGEST
+    assert bundle.model == V1 / "model.joblib"
+    assert bundle.code == V1 / "code"
+
+
+def test_the_manifest_of_version_1_says_what_it_said() -> None:
+    manifest = open_bundle(V1).manifest
+    assert (manifest.bundle_version, manifest.name, manifest.description) == (1, "lunch", "Whether it is lunch")
+    assert manifest.version == f"sha256:{'0' * 64}"
+    assert (manifest.format, manifest.framework, manifest.task) == ("joblib", "sklearn", "classifier")
+    assert manifest.evaluation == Evaluation(data="data/holdout.csv", rows=4, metrics={"accuracy": 0.75})
+    assert manifest.compilation == Compilation(
+        backend="native", reason="no compiler for it yet", probes=3, worst_difference=0.0, ties=1
+    )
+    assert manifest.service == ServiceDefaults(extra_inputs="ignore", limits=Limits(rows=5))
+    assert manifest.signature == Signature(
+        layout="frame",
+        inputs=(
+            Column(name="hunger", dtype="float64", minimum=0, maximum=10, trained_as="float64"),
+            Column(
+                name="day", dtype="int64", nullable=True, categories=(0, 1, 2), unknown="refuse", trained_as="int64"
+            ),
+        ),
+        outputs=(
+            Output(name="predict", dtype="string", shape=(-1,)),
+            Output(name="predict_proba", dtype="float64", shape=(-1, 2)),
+        ),
+        classes=("no", "yes"),
+    )
+
+
+def test_the_golden_rows_of_version_1_are_the_same() -> None:
+    golden = open_bundle(V1).golden
+    assert golden.rows == ((0.5, 1.0), (2.0, None))
+    assert golden.predictions == ("no", "yes")
+    assert golden.probabilities == ((0.75, 0.25), (0.125, 0.875))
+    assert golden.tolerance == 1e-9
+
+
+def test_the_provenance_of_version_1_is_the_same() -> None:
+    assert open_bundle(V1).provenance() == Provenance(
+        built_at="2026-01-01T00:00:00Z",
+        builder_version="0.1.0",
+        python="3.11.7",
+        source="https://example.org/repo.git",
+        commit="0123abc",
+        environment_as_of="2026-01-01",
+        notes=("a note",),
+        steps=(Step(name="seal", seconds=0.5),),
+    )
+
+
+def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
+    printed = json.loads(contract.encode(open_bundle(V1).manifest))
+    assert printed == json.loads((V1 / contract.MANIFEST).read_bytes())

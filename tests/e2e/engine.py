@@ -1,0 +1,101 @@
+"""The engine's and s2i's commands as the tests say them."""
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+HARDENED = ("--user", "1000680000:0", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+"""As OpenShift's restricted SCC runs it, and stricter: the only writable path is the engine's own /dev/shm."""
+START_S = 60
+
+
+def docker(*arguments: str, stdin: str | None = None) -> str:
+    """What a docker command writes on stdout; its failure is the test's."""
+    return run(["docker", *arguments], stdin=stdin).stdout.strip()
+
+
+def run(command: Sequence[str], *, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that must succeed; what it said is in the failure."""
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}"
+    return done
+
+
+def config_of(image: str) -> dict[str, Any]:
+    """What an image says of itself."""
+    return dict(json.loads(docker("image", "inspect", "--format", "{{json .Config}}", image)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running container and where it answers."""
+
+    name: str
+    url: str
+
+    def ready(self) -> None:
+        """Wait until every check of /readyz holds; a container that ended says why."""
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            assert self.state()["Running"], f"the container ended: {self.log()}"
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"not ready within {START_S} s: {self.log()}")
+
+    def state(self) -> dict[str, Any]:
+        """The engine's view: Running, ExitCode, OOMKilled..."""
+        return dict(json.loads(docker("container", "inspect", "--format", "{{json .State}}", self.name)))
+
+    def log(self) -> str:
+        """Everything that the container wrote."""
+        done = subprocess.run(["docker", "logs", self.name], capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    def terminate(self, grace_s: int) -> tuple[int, float]:
+        """SIGTERM and, after the grace period, SIGKILL, as Kubernetes does; the exit code and the seconds it took."""
+        began = time.monotonic()
+        docker("stop", "--time", str(grace_s), self.name)
+        return int(self.state()["ExitCode"]), time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S2i:
+    """The real s2i, and the builder image that it builds with. Its builds have no network."""
+
+    binary: str
+    builder: str
+
+    def build(self, source: Path, image: str) -> str:
+        """The engine's strategy: a container of the builder, fed by tar and committed."""
+        command = [self.binary, "build", str(source), self.builder, image, "--pull-policy", "never", "--copy"]
+        run([*command, "--network", "none"])
+        return image
+
+    def refused(self, source: Path) -> str:
+        """The last line that the assembly of a refused repository wrote."""
+        command = [self.binary, "build", str(source), self.builder, "modelcast-e2e-refused", "--pull-policy", "never"]
+        done = subprocess.run(
+            [*command, "--copy", "--network", "none"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=600,
+        )  # fmt: skip
+        lines = done.stdout.splitlines()
+        assert done.returncode == 1, f"s2i exited {done.returncode}\n{done.stdout[-8000:]}"
+        return lines[lines.index("Build failed") - 1]
+
+    def build_as_dockerfile(self, source: Path, image: str, context: Path) -> str:
+        """OpenShift 4's way: s2i writes a Dockerfile, another tool builds it."""
+        dockerfile = str(context / "Dockerfile")
+        run([self.binary, "build", str(source), self.builder, image, "--copy", "--as-dockerfile", dockerfile])
+        docker("build", "--quiet", "--network", "none", "--tag", image, str(context))
+        return image

@@ -1,0 +1,487 @@
+"""One connection, in this process and over real sockets: deadlines, problem documents, closing without loss."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.config import Config  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from modelcast_runtime.connection import ScoringProtocol
+from modelcast_runtime.contract import Limits
+from modelcast_runtime.worker import Draining, Startup, refuse_handshakes
+
+App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+HEADER_S = 0.3
+BODY_S = 0.3
+NOT_HTTP = {
+    "type": "urn:modelcast:problem:not-http",
+    "title": "Not HTTP",
+    "status": 400,
+    "detail": "This is not HTTP/1.1 as RFC 9112 has it. Look at the request line, the header fields and the framing.",
+    "at": None,
+    "expected": "HTTP/1.1",
+    "got": "something else",
+}
+
+
+async def respond(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def counting(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answers how many bytes the body had; /early answers before it reads, /stream begins to, /boom fails."""
+    if scope["path"] == "/boom":
+        message = "secret of the application"
+        raise RuntimeError(message)
+    if scope["path"] == "/early":
+        await respond(send, 413, b"too much")
+        return
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            scope["state"]["seen"].append("disconnect")
+            return
+        size += len(message["body"])
+        if not message["more_body"]:
+            break
+    await respond(send, 200, b"%d" % size)
+
+
+class Running:
+    """A listening worker without the process: the protocol needs no more of it than this."""
+
+    def __init__(self, app: App) -> None:
+        cfg = Config()
+        cfg.set("limit_request_fields", 64)
+        cfg.set("keepalive", 1)
+        cfg.set("loglevel", "critical")
+        self.codes: list[int] = []
+        self.seen: list[str] = []
+        self.worker = SimpleNamespace(
+            cfg=cfg,
+            log=Logger(cfg),
+            asgi=app,
+            limits=Limits(header_s=HEADER_S, body_s=BODY_S),
+            loop=asyncio.get_running_loop(),
+            connections=set(),
+            observe=self.codes.append,
+            is_closing=False,
+            alive=True,
+            nr=0,
+            nr_conns=0,
+            max_requests=10**9,
+            state={"seen": self.seen},
+        )
+        self.port = 0
+
+    @contextlib.asynccontextmanager
+    async def dial(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A client's connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def talk(self, data: bytes, wait: float = 2.0) -> bytes:
+        """Send, then read until the server closes; fails where it does not, or resets."""
+        async with self.dial() as (reader, writer):
+            writer.write(data)
+            return await asyncio.wait_for(reader.read(), wait)
+
+
+@contextlib.asynccontextmanager
+async def running(app: App = counting) -> AsyncIterator[Running]:
+    service = Running(app)
+    server = await service.worker.loop.create_server(lambda: ScoringProtocol(service.worker), "127.0.0.1", 0)
+    service.port = server.sockets[0].getsockname()[1]
+    try:
+        yield service
+    finally:
+        server.close()
+        while service.worker.connections:
+            for connection in tuple(service.worker.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)
+        logging.getLogger("gunicorn.error").handlers.clear()
+
+
+def answers(data: bytes) -> list[bytes]:
+    """What came over the wire, cut before each status line (a problem's text speaks of HTTP/1.1 too)."""
+    return re.split(rb"(?=HTTP/1\.1 \d{3} )", data)[1:]
+
+
+def problem(answer: bytes) -> dict[str, Any]:
+    """The last answer on the wire, which must be a problem that closes the connection."""
+    head, _, body = answers(answer)[-1].partition(b"\r\n\r\n")
+    fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert fields == {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    document: dict[str, Any] = json.loads(body)
+    assert set(document) == {"type", "title", "status", "detail", "at", "expected", "got"}
+    assert head.split()[1] == str(document["status"]).encode()
+    return document
+
+
+GARBAGE = {
+    "no request": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+    "lower-case method": b"get / HTTP/1.1\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "bare LF": b"GET / HTTP/1.1\nHost: a\n\n",
+    "NUL in a field": b"GET / HTTP/1.1\r\nA: \x00\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "length and chunked": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length that int() refuses": b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+    "negative length": b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    "chunk size": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n",
+    "garbage after a request": b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\naSECRET\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE.keys())
+def test_what_is_not_http_is_a_400_that_closes_and_quotes_nothing(data: bytes) -> None:
+    async def play() -> None:
+        async with running() as service:
+            answer = await service.talk(data)
+            assert problem(answer) == NOT_HTTP
+            assert b"SECRET" not in answer
+            assert service.codes == [400]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "detail"),
+    [
+        (
+            b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\n",
+            414,
+            "A request line may have at most 4094 bytes. Send what is in the query in the body.",
+        ),
+        (
+            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 65 + b"\r\n",
+            431,
+            "A header may have at most 64 fields of at most 8190 bytes. Send fewer fields, or shorter ones.",
+        ),
+        (
+            b"GET / HTTP/1.1\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
+            431,
+            "A header may have at most 64 fields of at most 8190 bytes. Send fewer fields, or shorter ones.",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: SECRET, chunked\r\n\r\n",
+            501,
+            "The only transfer coding known here is chunked. Send the body in it, or with Content-Length.",
+        ),
+        (b"GET /boom HTTP/1.1\r\n\r\n", 500, "The service failed on this request. Its log has the reason."),
+        (
+            b"GET / HTTP/1.1\r\nHo",
+            408,
+            "The header did not come within 0.3 seconds (MODELCAST_LIMITS_HEADER_S). Send it in one go.",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nSECRET",
+            408,
+            "The body did not come within 0.3 seconds (MODELCAST_LIMITS_BODY_S). Send it faster, or less.",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nSECRET\r\n",
+            408,
+            "The body did not come within 0.3 seconds (MODELCAST_LIMITS_BODY_S). Send it faster, or less.",
+        ),
+    ],
+)
+def test_every_other_refusal_of_the_connection_is_a_problem_and_counted_once(
+    data: bytes, status: int, detail: str
+) -> None:
+    async def play() -> None:
+        async with running() as service:
+            answer = await service.talk(data)
+            assert (problem(answer)["status"], problem(answer)["detail"]) == (status, detail)
+            assert len(answers(answer)) == 1
+            assert b"SECRET" not in answer
+            assert service.codes == [status]
+
+    asyncio.run(play())
+
+
+def test_a_late_body_is_a_disconnect_for_the_application() -> None:
+    async def play() -> None:
+        async with running() as service:
+            await service.talk(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
+            assert service.seen == ["disconnect"]
+
+    asyncio.run(play())
+
+
+def test_a_body_that_trickles_is_not_given_more_time() -> None:
+    async def play() -> None:
+        async with running() as service, service.dial() as (reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+            began = asyncio.get_running_loop().time()
+            while not service.codes:
+                writer.write(b"a")
+                await asyncio.sleep(0.02)
+            assert asyncio.get_running_loop().time() - began < BODY_S + 0.3
+            assert problem(await asyncio.wait_for(reader.read(), 2))["status"] == 408
+
+    asyncio.run(play())
+
+
+def test_a_connection_that_never_speaks_is_closed_without_a_word_and_not_counted() -> None:
+    async def play() -> None:
+        async with running() as service:
+            assert await service.talk(b"", wait=HEADER_S + 0.5) == b""
+            assert service.codes == []
+
+    asyncio.run(play())
+
+
+def test_a_kept_alive_connection_times_the_next_header_from_its_first_byte() -> None:
+    async def play() -> None:
+        async with running() as service, service.dial() as (reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+            assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200 OK")
+            await asyncio.sleep(HEADER_S * 2)  # idle, which is not slow
+            writer.write(b"GET / HT")
+            assert problem(await asyncio.wait_for(reader.read(), HEADER_S + 0.5))["status"] == 408
+
+    asyncio.run(play())
+
+
+def test_an_idle_kept_alive_connection_is_closed_without_a_word() -> None:
+    async def play() -> None:
+        async with running() as service:
+            answer = await service.talk(b"GET / HTTP/1.1\r\n\r\n", wait=2.5)
+            assert len(answers(answer)) == 1
+            assert answer.endswith(b"\r\n\r\n0")
+
+    asyncio.run(play())
+
+
+def test_pipelined_requests_are_answered_in_order_and_a_half_one_at_the_end_is_late() -> None:
+    async def play() -> None:
+        async with running() as service:
+            one, two = (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (n, b"x" * n) for n in (1, 2))
+            answer = await service.talk(one + two + b"GET / HT")
+            bodies = [part.partition(b"\r\n\r\n")[2] for part in answers(answer)[:2]]
+            assert bodies == [b"1", b"2"]
+            assert problem(answer)["status"] == 408
+
+    asyncio.run(play())
+
+
+def test_an_answer_before_the_body_is_read_reaches_a_client_that_still_sends() -> None:
+    async def play() -> None:
+        async with running() as service, service.dial() as (reader, writer):
+            writer.write(b"POST /early HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n")
+            for _ in range(80):
+                writer.write(b"a" * 100_000)
+                await writer.drain()
+                await asyncio.sleep(0.001)
+            assert (await asyncio.wait_for(reader.read(), 2)).endswith(b"\r\n\r\ntoo much")
+
+    asyncio.run(play())
+
+
+def test_a_late_body_after_an_answer_gets_no_second_answer() -> None:
+    async def play() -> None:
+        async with running() as service:
+            answer = await service.talk(b"POST /early HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
+            assert len(answers(answer)) == 1
+            assert service.codes == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("rest", [b"SECRET\r\n", b"5\r\nabc"], ids=["garbage", "late"])
+def test_what_goes_wrong_in_the_middle_of_an_answer_is_not_written_into_it(rest: bytes) -> None:
+    async def play() -> None:
+        async with running() as service, service.dial() as (reader, writer):
+            writer.write(b"POST /stream HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n5\r\nbegun\r\n")
+            writer.write(rest)
+            assert await asyncio.wait_for(reader.read(), 2) == b""
+            assert service.seen == ["disconnect"]
+
+    asyncio.run(play())
+
+
+def test_time_in_which_the_application_does_not_read_is_not_the_clients() -> None:
+    async def slow(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await asyncio.sleep(BODY_S * 3)  # more than 256 KiB wait meanwhile, so the connection is not read
+        await counting(scope, receive, send)
+
+    async def play() -> None:
+        async with running(slow) as service:
+            body = b"a" * 600_000
+            answer = await service.talk(
+                b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 600000\r\n\r\n" + body, 5
+            )
+            assert answer.endswith(b"\r\n\r\n600000")
+
+    asyncio.run(play())
+
+
+def test_a_connection_upgrade_is_ignored() -> None:
+    async def play() -> None:
+        async with running() as service:
+            upgrade = b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+            assert (await service.talk(b"GET / HTTP/1.1\r\n" + upgrade + b"\r\n")).startswith(b"HTTP/1.1 200 OK")
+
+    asyncio.run(play())
+
+
+def test_an_error_on_head_has_no_body() -> None:
+    async def play() -> None:
+        async with running() as service:
+            answer = await service.talk(b"HEAD /boom HTTP/1.1\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 500 ")
+            assert answer.endswith(b"Connection: close\r\n\r\n")
+
+    asyncio.run(play())
+
+
+def test_while_closing_every_answer_says_so_and_only_idle_connections_are_closed() -> None:
+    async def play() -> None:
+        async with (
+            running() as service,
+            service.dial() as (idle, idle_writer),
+            service.dial() as (fresh, fresh_writer),
+        ):
+            idle_writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await idle.readuntil(b"\r\n\r\n0")
+            service.worker.is_closing = True
+            idle_writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert b"Connection: close\r\n" in await asyncio.wait_for(idle.read(), 1)
+            for connection in tuple(service.worker.connections):
+                connection.close_if_idle()
+            fresh_writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert b"Connection: close\r\n" in await asyncio.wait_for(fresh.read(), 1)
+
+    asyncio.run(play())
+
+
+def test_an_idle_connection_is_closed_when_asked() -> None:
+    async def play() -> None:
+        async with running() as service, service.dial() as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n0")
+            for connection in tuple(service.worker.connections):
+                connection.close_if_idle()
+            assert await asyncio.wait_for(reader.read(), 0.5) == b""
+
+    asyncio.run(play())
+
+
+def test_a_connection_with_a_request_in_the_kernel_is_not_idle() -> None:
+    async def play() -> None:
+        async with running() as service, service.dial() as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n0")
+            await asyncio.sleep(0)
+            os.write(writer.get_extra_info("socket").fileno(), b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            for connection in tuple(service.worker.connections):  # before the event loop has seen it
+                connection.close_if_idle()
+            assert (await asyncio.wait_for(reader.read(), 1)).startswith(b"HTTP/1.1 200 OK")
+
+    asyncio.run(play())
+
+
+FRAGMENTS = st.lists(
+    st.sampled_from(
+        [
+            b"GET / HTTP/1.1\r\n",
+            b"POST / HTTP/1.1\r\n",
+            b"HEAD * HTTP/1.0\r\n",
+            b"Content-Length: 3\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Expect: 100-continue\r\n",
+            b"Connection: keep-alive\r\n",
+            b"\r\n",
+            b"3\r\nabc\r\n",
+            b"0\r\n\r\n",
+            b"abc",
+        ]
+    )
+    | st.binary(max_size=20),
+    max_size=10,
+)
+
+
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(st.lists(FRAGMENTS, min_size=1, max_size=8))
+def test_whatever_comes_there_is_no_server_error_and_no_answer_too_many(conversations: list[list[bytes]]) -> None:
+    async def play() -> None:
+        async with running() as service:
+            for fragments in conversations:
+                async with service.dial() as (reader, writer):
+                    writer.write(b"".join(fragments))
+                    writer.write_eof()
+                    answer = await asyncio.wait_for(reader.read(), 2)
+                    statuses = [int(part[9:12]) for part in answers(answer)]
+                    assert set(statuses) <= {100, 200, 400, 408, 414, 431, 501}
+                    assert all(status < 400 for status in statuses[:-1])
+            assert not any(code >= 500 and code != 501 for code in service.codes)
+
+    asyncio.run(play())
+
+
+def test_draining_is_seen_by_a_process_forked_before() -> None:
+    draining = Draining()
+    assert not draining.is_set()
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(told, 1)
+        os._exit(7 if draining.is_set() and draining.linger_s == 2.5 else 1)
+    draining.set(2.5)
+    os.write(tell, b".")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    os.close(told)
+    os.close(tell)
+
+
+def test_the_last_of_the_first_workers_is_told_once_and_the_first_refusal_is_kept() -> None:
+    startup = Startup(3)
+    assert [startup.is_last() for _ in range(5)] == [False, False, True, False, False]
+    assert startup.refusal() is None
+    startup.refuse("golden row 3 does not reproduce")
+    startup.refuse("golden row 4 does not reproduce")
+    assert startup.refusal() == "golden row 3 does not reproduce"
+
+
+def test_a_listener_that_refuses_handshakes_keeps_what_it_has() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as late:
+        before = socket.create_connection(listener.getsockname())
+        refuse_handshakes(listener)
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        before.sendall(b"still here")
+        assert accepted.recv(100) == b"still here"
+        before.close()
+        accepted.close()
