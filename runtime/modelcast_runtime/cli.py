@@ -23,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in THREAD_ENV.items():
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
+    # scikit-learn sets the filters of the whole process aside in each call, so two threads lose the line above: a
+    # forest then warned once a tree, and a log that is full of it and read by nobody blocks the service.
+    warnings.showwarning = lambda *_, **__: None
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options) or 0)

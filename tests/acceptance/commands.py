@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from modelcast_builder import environment
@@ -79,16 +80,17 @@ class Modelcast:
         """`modelcast serve` on a free port, until the block ends."""
         command = [str(self.command), "serve", str(source), "--port", "0", "--workers", str(workers)]
         variables = self.environment({"MODELCAST_LIMITS_DRAIN_S": "0", **extra})
-        process = subprocess.Popen(
-            command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
-        )  # fmt: skip
-        service = Service(process=process)
-        try:
-            service.wait_for_address()
-            yield service
-        finally:
-            service.end()
+        with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would block the service when it is full
+            process = subprocess.Popen(
+                command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                text=True, start_new_session=True,
+            )  # fmt: skip
+            service = Service(process=process, log=log)
+            try:
+                service.wait_for_address()
+                yield service
+            finally:
+                service.end()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +117,10 @@ class Service:
     """A running `modelcast serve`."""
 
     process: subprocess.Popen[str]
+    log: IO[str]
     name: str = ""
     version: str = ""
     url: str = ""
-    log: list[str] = field(default_factory=list)
 
     def wait_for_address(self) -> None:
         """Read the one line on stdout; a service that ended says why."""
@@ -143,8 +145,12 @@ class Service:
         """Signal the command (or, as a terminal's Ctrl-C does, its process group): exit code, stdout, stderr."""
         if self.process.poll() is None:
             (os.killpg if group else os.kill)(self.process.pid, number)
-        out, err = self.process.communicate(timeout=START_S)
-        return self.process.returncode, out, err
+        out, _ = self.process.communicate(timeout=START_S)
+        return self.process.returncode, out, self.logged()
+
+    def logged(self) -> str:
+        """What it has said on stderr so far."""
+        return os.pread(self.log.fileno(), 1 << 24, 0).decode()
 
     def end(self) -> None:
         """Whatever happened, nothing stays behind."""
