@@ -1,73 +1,22 @@
 """`modelcast.yaml` and the build's environment become one frozen `Config`; every error says line and nearest key."""
 
 import difflib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults
+from modelcast_runtime.contract import ServiceDefaults
 
 from modelcast_builder import yaml_file
+from modelcast_builder.document import Document, Parameter
 from modelcast_builder.errors import BuildError
-from modelcast_builder.inside.messages import InputOverride
 
 FILE = "modelcast.yaml"
-
-
-class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`data:` in modelcast.yaml."""
-
-    train: str | None = None
-    holdout: str | None = None
-    target: str | None = None
-
-
-class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of `inputs:` in modelcast.yaml."""
-
-    dtype: Dtype | None = None
-    nullable: bool | None = None
-    categories: tuple[Label, ...] | None = None
-    min: float | None = None
-    max: float | None = None
-
-    def __post_init__(self) -> None:
-        """JSON has no infinity and no NaN: such a bound would be lost on its way."""
-        if any(bound is not None and not math.isfinite(bound) for bound in (self.min, self.max)):
-            raise ValueError("Expected a finite bound")
-
-    def as_override(self) -> InputOverride:
-        """As the child in the model's environment takes it."""
-        return InputOverride(
-            dtype=self.dtype,
-            nullable=self.nullable,
-            categories=self.categories,
-            minimum=self.min,
-            maximum=self.max,
-        )
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`modelcast.yaml`, as far as this version builds it."""
-
-    name: str | None = None
-    description: str = ""
-    notebooks: tuple[str, ...] | None = None
-    model: str | None = None
-    code: tuple[str, ...] | None = None
-    data: Data = Data()
-    inputs: dict[str, Input] = {}
-
-
-# Keys of the published schema that later versions build; naming one is no spelling mistake.
-NOT_BUILT = (
-    "task", "parameters", "trusted", "python", "wheels", "extra_inputs", "examples", "compile", "gates", "drift",
-    "limits", "service", "build",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +28,8 @@ class Config:
     """`MODELCAST_NAME`, else `name:`."""
     notebooks: tuple[str, ...] | None = None
     """`S2I_SOURCE_NOTEBOOK_LIST`, else `notebooks:`."""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    """`parameters:`, with what `MODELCAST_PARAMETERS` says over it."""
     source_url: str | None = None
     """`OPENSHIFT_BUILD_SOURCE`."""
     commit: str | None = None
@@ -92,7 +43,7 @@ class Config:
     @property
     def service(self) -> ServiceDefaults:
         """The service's settings that are sealed with the model."""
-        return ServiceDefaults(limits=Limits())
+        return self.document.service_defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +79,7 @@ def read_config(repo: Path, environment: Mapping[str, str]) -> Config:
         document=document,
         name=_variable(environment, "MODELCAST_NAME") or document.name,
         notebooks=named or document.notebooks,
+        parameters={**document.parameters, **_parameters(environment)},
         source_url=_variable(environment, "OPENSHIFT_BUILD_SOURCE"),
         commit=_variable(environment, "OPENSHIFT_BUILD_COMMIT"),
     )
@@ -148,56 +100,84 @@ def _document(path: Path) -> Document:
     if not isinstance(content, dict):
         problem = f"{FILE} holds a {type(content).__name__}, expected keys and values"
         raise BuildError("config", problem, "Write `name: my-model`")
-    _check_keys(content, Document, (), tree)
     try:
-        return msgspec.convert(content, Document)
+        document = msgspec.convert(content, Document)
     except msgspec.ValidationError as error:
-        raise _wrong_type(error, content, tree) from error
+        raise _wrong(error, content, tree) from error
+    later = document.not_built()
+    if later:
+        where = f"{FILE}:{yaml_file.line_of(tree, later)}"
+        said = f"{later[0]}: {document.compile}" if later == ("compile",) else ".".join(later)
+        raise BuildError("config", f"{where}: `{said}` is not built yet in this version", "Remove the line")
+    return document
 
 
-def _check_keys(content: Mapping[str, Any], kind: type[msgspec.Struct], path: tuple[str, ...], tree: Any) -> None:
-    known = kind.__struct_fields__
-    for key in content:
-        place = (*path, str(key))
-        if key in known:
-            continue
-        where = f"{FILE}:{yaml_file.line_of(tree, place)}"
-        if not path and key in NOT_BUILT:
-            raise BuildError("config", f"{where}: `{key}` is not built yet in this version", "Remove the key")
-        near = difflib.get_close_matches(str(key), known, n=1)
-        fix = f"Did you mean `{near[0]}`" if near else f"The keys are {', '.join(known)}"
-        raise BuildError("config", f"{where}: unknown key `{'.'.join(place)}`", fix)
-    _check_nested(content, path, tree)
+def _parameters(environment: Mapping[str, str]) -> dict[str, Parameter]:
+    given = _variable(environment, "MODELCAST_PARAMETERS")
+    if given is None:
+        return {}
+    try:
+        return msgspec.json.decode(given, type=dict[str, Parameter])
+    except msgspec.DecodeError as error:
+        reason = _decapitalised(str(error))
+        fix = """Write names and values: MODELCAST_PARAMETERS='{"k": 7}'"""
+        raise BuildError("config", f"MODELCAST_PARAMETERS is no JSON object: {reason}", fix) from error
 
 
-def _check_nested(content: Mapping[str, Any], path: tuple[str, ...], tree: Any) -> None:
-    if path:
-        return
-    if isinstance(content.get("data"), dict):
-        _check_keys(content["data"], Data, ("data",), tree)
-    inputs = content.get("inputs")
-    for name, entry in inputs.items() if isinstance(inputs, dict) else ():
-        if isinstance(entry, dict):
-            _check_keys(entry, Input, ("inputs", str(name)), tree)
-
-
-def _wrong_type(error: msgspec.ValidationError, content: Mapping[str, Any], tree: Any) -> BuildError:
+def _wrong(error: msgspec.ValidationError, content: dict[str, Any], tree: Any) -> BuildError:
     """It says `Expected `str`, got `int` - at `$.data.train``; the line is found by that path."""
-    problem, _, place = str(error).partition(" - at `$")
-    path = tuple(re.findall(r"\[[^]]*\]|[^.\[\]`]+", place))
-    if path[:2] == ("inputs", "[...]"):  # msgspec does not say which one
-        path = ("inputs", next(name for name, entry in content["inputs"].items() if not _is_input(entry)), *path[2:])
+    problem, _, place = str(error).partition(" - at `")
+    is_key, _, route = place.rpartition("$")
+    path = _named(content, tuple(re.findall(r"\[[^]]*\]|[^.\[\]`]+", route)) + (("[...]",) if is_key else ()))
+    unknown = re.search(r"unknown field `(.*)`", problem)
+    path = (*path, unknown[1]) if unknown else path
     named = ".".join(path).replace(".[", "[")
     where = f"{FILE}:{yaml_file.line_of(tree, path)}"
-    return BuildError("config", f"{where}: `{named}`: {_decapitalised(problem)}", "Correct the value")
+    if not unknown:
+        return BuildError("config", f"{where}: `{named}`: {_decapitalised(problem)}", "Correct the value")
+    known = _keys_at(path[:-1])
+    near = difflib.get_close_matches(path[-1], known, n=1)
+    fix = f"Did you mean `{near[0]}`" if near else f"The keys are {', '.join(known)}"
+    return BuildError("config", f"{where}: unknown key `{named}`", fix)
 
 
-def _is_input(entry: object) -> bool:
+def _named(content: dict[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path with the keys that msgspec leaves out as `[...]`: those whose entry alone is refused too."""
+    for place, part in enumerate(path):
+        if part == "[...]":
+            above = path[:place]
+            key = next(key for key in _at(content, above) if _is_refused(_only(content, above, key)))
+            path = (*above, key, *path[place + 1 :])
+    return path
+
+
+def _at(content: Any, path: tuple[str, ...]) -> Any:
+    return reduce(lambda inner, part: inner[int(part[1:-1])] if isinstance(inner, list) else inner[part], path, content)
+
+
+def _only(content: Any, path: tuple[str, ...], key: str) -> Any:
+    """The document with nothing but one entry of the mapping at this path."""
+    if not path:
+        return {key: content[key]}
+    return {path[0]: _only(content[path[0]], path[1:], key)}
+
+
+def _is_refused(content: Any) -> bool:
     try:
-        msgspec.convert(entry, Input)
+        msgspec.convert(content, Document)
     except msgspec.ValidationError:
-        return False
-    return True
+        return True
+    return False
+
+
+def _keys_at(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of the section that lies at this path of the document."""
+    kind: Any = Document
+    for part in path:
+        inner = get_type_hints(kind)[part] if hasattr(kind, "__struct_fields__") else get_args(kind)[1]
+        choices = get_args(inner) if get_origin(inner) in (Union, UnionType) else ()
+        kind = next((one for one in choices if hasattr(one, "__struct_fields__")), inner)
+    return tuple(kind.__struct_fields__)
 
 
 def _decapitalised(text: str) -> str:

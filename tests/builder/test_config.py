@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelcast_builder.config import NOT_BUILT, Config, Data, Document, Input, build_settings, read_config
+from modelcast_builder.config import Config, build_settings, read_config
+from modelcast_builder.document import Data, Document, Input
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import InputOverride
 
@@ -22,7 +23,10 @@ inputs:
   sex: {dtype: string, categories: [m, f]}
   coded: {categories: [1, 2.5, true, x]}
 """
-KEYS = "The keys are name, description, notebooks, model, code, data, inputs"
+KEYS = (
+    "The keys are name, description, task, notebooks, parameters, model, code, trusted, python, wheels, data, inputs, "
+    "extra_inputs, examples, compile, gates, drift, limits, service, build"
+)
 INPUT_KEYS = "The keys are dtype, nullable, categories, min, max"
 
 
@@ -111,6 +115,14 @@ REFUSED = {
         "notebooks: a.ipynb",
         "modelcast.yaml:1: `notebooks`: expected `array | null`, got `str`. Correct the value",
     ),
+    "a misspelt metric": (
+        "gates:\n  slices:\n    sex: {accuracy: '> 0.5'}\n    age: {acuracy: '> 0.5'}",
+        "modelcast.yaml:4: `gates.slices.age.acuracy`: invalid enum value 'acuracy'. Correct the value",
+    ),
+    "a misspelt key of the second group": (
+        "gates:\n  fairness:\n    sex: {}\n    age: {acuracy_gap: '< 0.5'}",
+        "modelcast.yaml:4: unknown key `gates.fairness.age.acuracy_gap`. Did you mean `accuracy_gap`",
+    ),
     "a number in a list": (
         "notebooks:\n- a.ipynb\n- 3",
         "modelcast.yaml:3: `notebooks[1]`: expected `str`, got `int`. Correct the value",
@@ -167,11 +179,22 @@ def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
     assert str(refused.value) == "config: modelcast.yaml:2 is not UTF-8. Save the file as UTF-8"
 
 
-@pytest.mark.parametrize("key", NOT_BUILT)
-def test_a_key_of_a_later_version_says_so(tmp_path: Path, key: str) -> None:
+LATER = {
+    "gates: {}": "gates",
+    "drift: {bins: 5}": "drift",
+    "service: {cors: [a]}": "service",
+    "limits: {rows: 3, queue: 4}": "limits.queue",
+    "limits: {deadline_s: 4}": "limits.deadline_s",
+    "compile: always": "compile: always",
+}
+
+
+@pytest.mark.parametrize("text", LATER)
+def test_a_key_of_a_later_version_says_so(tmp_path: Path, text: str) -> None:
     with pytest.raises(BuildError) as refused:
-        read(tmp_path, f"name: x\n{key}: {{}}")
-    assert str(refused.value) == f"config: modelcast.yaml:2: `{key}` is not built yet in this version. Remove the key"
+        read(tmp_path, f"name: x\n{text}")
+    where = "config: modelcast.yaml:2"
+    assert str(refused.value) == f"{where}: `{LATER[text]}` is not built yet in this version. Remove the line"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from modelcast_builder import provenance
-from modelcast_builder.config import Config, Document
+from modelcast_builder.config import Config
+from modelcast_builder.document import Document
 from modelcast_builder.errors import BuildError
 from modelcast_builder.report import Reporter
 from modelcast_builder.source import Source, fetch, model_name, public
