@@ -1,4 +1,4 @@
-"""Writes the README's generated parts: the settings' table and the refusals; `make readme`."""
+"""Writes what is generated of the documentation: the README's table of settings, and docs/refusals.md."""
 
 import re
 from pathlib import Path
@@ -8,17 +8,33 @@ from modelcast_runtime.settings import settings_table
 ROOT = Path(__file__).resolve().parent.parent
 
 
+REFUSALS = """\
+# When a build is refused
+
+One last line on stderr, `error: STEP: PROBLEM. FIX.`, and exit code 1. Each of these is a repository in
+[sample-models](../sample-models), built by the tests and held to its line.
+"""
+
+
 def main() -> None:
-    """Fill both places."""
+    """Write both."""
     readme = ROOT / "README.md"
-    text = _filled(readme.read_text(encoding="utf-8"), "settings", settings_table().strip())
-    readme.write_text(_filled(text, "refusals", refusals()), encoding="utf-8")
+    readme.write_text(
+        _filled(readme.read_text(encoding="utf-8"), "settings", settings_table().strip()), encoding="utf-8"
+    )
+    (ROOT / "docs" / "refusals.md").write_text(refusals(), encoding="utf-8")
 
 
 def refusals() -> str:
-    """A list of the last lines that the should-fail samples end in."""
+    """The samples that must fail, each with its last line."""
     found = sorted((ROOT / "sample-models").glob("*-should-fail/expected-stderr.txt"))
-    return "\n".join(f"- `` {path.read_text(encoding='utf-8').strip()} ``" for path in found)
+    parts = [f"\n{_title(path)}\n\n    {path.read_text(encoding='utf-8').strip()}\n" for path in found]
+    return REFUSALS + "".join(parts)
+
+
+def _title(path: Path) -> str:
+    name = path.parent.name.removesuffix("-should-fail")
+    return f"**{name.replace('-', ' ').capitalize()}** ([sample](../sample-models/{path.parent.name}))"
 
 
 def _filled(text: str, name: str, content: str) -> str:

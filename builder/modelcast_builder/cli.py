@@ -42,7 +42,7 @@ class _Boundary(click.Group):
 
 
 def _end(code: int, message: str) -> NoReturn:
-    click.echo(f"error: {message}.", err=True)
+    click.echo(f"error: {message}{'' if message.endswith('?') else '.'}", err=True)
     sys.exit(code)
 
 
