@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve a bundle in the foreground"))
     selftest = _add_bundle(commands.add_parser("selftest", help="verify hashes and golden rows, then exit"))
+    selftest.add_argument("--examples", type=Path, metavar="FILE", help="requests and answers that must hold (JSON)")
     selftest.set_defaults(run=_selftest)
     _add_predict(commands.add_parser("predict", help="score a file without a server"))
     return parser
@@ -95,7 +96,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _selftest(options: argparse.Namespace) -> int:
     from modelcast_runtime import selftest
 
-    print(selftest.run(options.bundle))
+    print(selftest.run(options.bundle, options.examples))
     return 0
 
 

@@ -4,8 +4,9 @@ Every level is frozen, refuses unknown keys, and prints as it parses (`encode`, 
 `bundle`, the writer in the builder's `seal`; both know the bundle through these types only.
 """
 
+import codecs
 import hashlib
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -103,14 +104,25 @@ class Compilation(Contract, frozen=True, kw_only=True):
     ties: int = 0
 
 
-class Limits(Contract, frozen=True, kw_only=True):
-    """What the service takes before it refuses; sealed as defaults, overridden by `MODELCAST_LIMITS_*`."""
+_Arrival = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
 
-    body_bytes: int = 16_777_216
-    rows: int = 10_000
-    header_s: float = 5.0
-    body_s: float = 10.0
-    drain_s: float = 5.0
+
+class Limits(Contract, frozen=True, kw_only=True):
+    """What the service takes before it refuses; sealed as defaults, overridden by `MODELCAST_LIMITS_*`.
+
+    These bounds hold for `limits:` in modelcast.yaml and for the variables alike.
+    """
+
+    body_bytes: Annotated[int, msgspec.Meta(ge=1, le=2**31)] = 16_777_216
+    """Bytes of a request's body, also after inflation."""
+    rows: Annotated[int, msgspec.Meta(ge=1, le=10**7)] = 10_000
+    """Rows in one request."""
+    header_s: _Arrival = 5.0
+    """Seconds for a request's header to arrive."""
+    body_s: _Arrival = 10.0
+    """Seconds for a request's body to arrive."""
+    drain_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 5.0
+    """Seconds that a service told to stop still takes connections."""
 
 
 class ServiceDefaults(Contract, frozen=True, kw_only=True):
@@ -118,6 +130,13 @@ class ServiceDefaults(Contract, frozen=True, kw_only=True):
 
     extra_inputs: Literal["refuse", "ignore"] = "refuse"
     limits: Limits = Limits()
+
+
+class Example(Contract, frozen=True, kw_only=True):
+    """One entry of the file that `examples:` names: a body of `POST /predict` and what the answer must hold."""
+
+    request: Any
+    response: Any
 
 
 class FileRecord(Contract, frozen=True, kw_only=True):
@@ -181,6 +200,12 @@ def encode(value: object) -> bytes:
 def decode(data: bytes, kind: type[T]) -> T:
     """Parse and check; raises `msgspec.ValidationError` or `DecodeError` with the place in the document."""
     return msgspec.json.decode(data, type=kind)
+
+
+def decode_examples(data: bytes) -> tuple[Example, ...]:
+    """The examples of a file, at least one; raises as `decode` does."""
+    kind = Annotated[tuple[Example, ...], msgspec.Meta(min_length=1)]
+    return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=kind)
 
 
 def label_text(label: Label) -> str:

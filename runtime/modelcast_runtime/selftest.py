@@ -1,4 +1,4 @@
-"""Scores the golden rows through the real application, in this process and without a socket."""
+"""Scores the golden rows and the repository's examples through the real application, without a socket."""
 
 import asyncio
 import os
@@ -7,27 +7,36 @@ from typing import Any
 
 import orjson
 
-from modelcast_runtime import metrics
+from modelcast_runtime import examples, metrics
 from modelcast_runtime.app import create_app
 from modelcast_runtime.asgi import Application
 from modelcast_runtime.bundle import Bundle, BundleError, open_bundle
 from modelcast_runtime.formats import load_scorer
 from modelcast_runtime.golden import wanted_by
+from modelcast_runtime.problems import counted
 from modelcast_runtime.settings import read_settings
 from modelcast_runtime.store import Store
 
 _PAGES = ("/healthz", "/readyz", "/metrics", "/schema", "/info")
 
 
-def run(root: Path) -> str:
-    """Open, verify, score, and look at every page; a sentence, or `BundleError`."""
+def run(root: Path, example_file: Path | None = None) -> str:
+    """Open, verify, score, look at every page and hold every example; a sentence, or `BundleError`."""
     bundle = open_bundle(root)
     settings = read_settings(os.environ, {}, bundle.manifest.service)
     store = Store.create(metrics.layout_for(bundle.manifest), slots=1)
     store.use(store.claim())
     app = create_app(bundle, load_scorer(bundle), store=store, settings=settings)
+    done = f"{bundle.manifest.name} {bundle.manifest.version}: {len(bundle.golden.rows)} golden rows reproduced"
     asyncio.run(_check(app, bundle, settings.limits.rows))
-    return f"{bundle.manifest.name} {bundle.manifest.version}: {len(bundle.golden.rows)} golden rows reproduced"
+    if example_file is None:
+        return done
+    held = asyncio.run(
+        examples.hold(
+            example_file, bundle, lambda query, body: request(app, "POST", "/predict", query=query, body=body)
+        )
+    )
+    return f"{done}, {counted(held, 'example')} of {example_file.name} held"
 
 
 async def _check(app: Application, bundle: Bundle, most: int) -> None:

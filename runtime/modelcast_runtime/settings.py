@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -87,10 +87,15 @@ class Setting:
     kind: Kind
 
 
-def _limit(name: str, kind: Kind, meaning: str) -> Setting:
+_LIMITS = {limit.name: limit for limit in msgspec.structs.fields(Limits)}
+
+
+def _limit(name: str, meaning: str, example: str = "") -> Setting:
+    """A row whose type, bounds and default are the contract's."""
+    number, bounds = get_args(_LIMITS[name].type)
+    kind = _whole(bounds.ge, bounds.le, example) if number is int else _seconds(bounds.ge, bounds.le)
     env = f"MODELCAST_LIMITS_{name.upper()}"
-    default = str(getattr(Limits(), name))
-    return Setting(key=f"limits.{name}", env=(env,), default=default, meaning=meaning, kind=kind)
+    return Setting(key=f"limits.{name}", env=(env,), default=str(_LIMITS[name].default), meaning=meaning, kind=kind)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -114,13 +119,11 @@ SETTINGS: tuple[Setting, ...] = (
         meaning=f"processes that score: one a CPU of the cgroup, as many as its memory holds, at most {MAX_WORKERS}",
         kind=_whole(1, 256, "a number of workers"),
     ),
-    _limit("body_bytes", _whole(1, 2**31, "a number of bytes"), "largest request body, also after inflation (413)"),
-    _limit("rows", _whole(1, 10**7, "a number of rows"), "most rows in one request (413)"),
-    _limit("header_s", _seconds(0.1, 3600), "seconds for a request's header to arrive (408)"),
-    _limit("body_s", _seconds(0.1, 3600), "seconds for a request's body to arrive (408)"),
-    _limit(
-        "drain_s", _seconds(0, 3600), "seconds that a service told to stop still takes connections, no longer ready"
-    ),
+    _limit("body_bytes", "largest request body, also after inflation (413)", "a number of bytes"),
+    _limit("rows", "most rows in one request (413)", "a number of rows"),
+    _limit("header_s", "seconds for a request's header to arrive (408)"),
+    _limit("body_s", "seconds for a request's body to arrive (408)"),
+    _limit("drain_s", "seconds that a service told to stop still takes connections, no longer ready"),
     Setting(
         key="extra_inputs",
         env=("MODELCAST_EXTRA_INPUTS",),

@@ -13,6 +13,7 @@ from modelcast_runtime.contract import (
     Compilation,
     Contract,
     Evaluation,
+    Example,
     FileRecord,
     Golden,
     Limits,
@@ -70,6 +71,7 @@ evaluations = st.builds(
 compilations = st.builds(
     Compilation, backend=st.sampled_from(["native", "onnxruntime"]), reason=texts, worst_difference=st.none() | numbers
 )
+documents = st.recursive(cells, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
 services = st.builds(
     ServiceDefaults,
     extra_inputs=st.sampled_from(["refuse", "ignore"]),
@@ -109,7 +111,8 @@ EVERY: dict[type[Any], Any] = {
     Golden: goldens,
     Evaluation: evaluations,
     Compilation: compilations,
-    Limits: st.builds(Limits, body_bytes=st.integers(1, 9), header_s=numbers),
+    Example: st.builds(Example, request=documents, response=documents),
+    Limits: st.builds(Limits, body_bytes=st.integers(1, 9), header_s=st.floats(0.1, 3600)),
     ServiceDefaults: services,
     FileRecord: records,
     Manifest: manifests,

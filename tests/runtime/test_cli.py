@@ -58,7 +58,7 @@ def test_a_fault_is_1_with_one_line(capsys: pytest.CaptureFixture[str], tmp_path
 def test_a_bug_of_ours_is_70_with_its_traceback(
     make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_root: Path) -> str:
+    def broken(*_: object) -> str:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr("modelcast_runtime.selftest.run", broken)
