@@ -1,5 +1,7 @@
 """What goes into a bundle: gathers the steps' results into the question to the child, the manifest and the files."""
 
+import csv
+import difflib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
         recorded=None if trained.recorded is None else str(trained.recorded),
         data=_data(trained.repo, config),
         inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
+        task=config.document.task,
         sealed=str(work / claim.model),
     )
 
@@ -91,13 +94,31 @@ def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
 
 def _data(repo: Path, config: Config) -> Data:
     written = config.document.data
+    train, holdout = _table(repo, "train", written.train), _table(repo, "holdout", written.holdout)
+    for table in filter(None, (train, holdout)):
+        _check_groups(Path(table), written.groups)
     return Data(
-        train=_table(repo, "train", written.train),
+        train=train,
         train_is_written=written.train is not None,
-        holdout=_table(repo, "holdout", written.holdout),
+        holdout=holdout,
         holdout_is_written=written.holdout is not None,
         target=written.target,
     )
+
+
+def _check_groups(table: Path, groups: tuple[str, ...]) -> None:
+    """The columns of a CSV are told by its first line; other tables are not opened for this."""
+    if not groups or table.suffix.lower() != ".csv":
+        return
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        columns = next(csv.reader(lines), [])
+    for name in groups:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=1)
+            fix = f"Did you mean `{near[0]}`" if near else f"Write one of: {', '.join(columns[:20])}"
+            raise BuildError(
+                "describe", f"data.groups in modelcast.yaml names {name!r}, which is no column of {table.name}", fix
+            )
 
 
 def _table(repo: Path, role: str, written: str | None) -> str | None:

@@ -1,19 +1,18 @@
 """`modelcast.yaml` and the build's environment become one frozen `Config`; every error says line and nearest key."""
 
-import difflib
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from modelcast_runtime.contract import ServiceDefaults
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from modelcast_builder import yaml_file
 from modelcast_builder.document import Document, Parameter
+from modelcast_builder.document_refusal import refusal
 from modelcast_builder.errors import BuildError
 
 FILE = "modelcast.yaml"
@@ -72,6 +71,7 @@ def build_settings(variables: Mapping[str, str]) -> BuildSettings:
 
 def read_config(repo: Path, environment: Mapping[str, str]) -> Config:
     """Read `modelcast.yaml` (optional) and the build's environment; raises `BuildError` with the line."""
+    _check_ending(repo)
     document = _document(repo / FILE) if (repo / FILE).is_file() else Document()
     listed = _variable(environment, "S2I_SOURCE_NOTEBOOK_LIST")
     named = tuple(part.strip() for part in listed.split(",") if part.strip()) if listed else None
@@ -93,6 +93,15 @@ def _variable(environment: Mapping[str, str], name: str) -> str | None:
     return value or None
 
 
+def _check_ending(repo: Path) -> None:
+    """A file that nobody reads, and that its author takes for the configuration."""
+    near = [path.name for path in sorted(repo.iterdir()) if path.name.lower() in (FILE, "modelcast.yml")]
+    others = [name for name in near if name != FILE]
+    if others:
+        fix = f"Remove it: {FILE} is there too" if FILE in near else f"Rename it to {FILE}"
+        raise BuildError("config", f"{others[0]} is not read", fix)
+
+
 def _document(path: Path) -> Document:
     content, tree = yaml_file.read(path)
     if content is None:
@@ -103,13 +112,31 @@ def _document(path: Path) -> Document:
     try:
         document = msgspec.convert(content, Document)
     except msgspec.ValidationError as error:
-        raise _wrong(error, content, tree) from error
+        raise refusal(error, FILE, content, tree) from error
     later = document.not_built()
     if later:
         where = f"{FILE}:{yaml_file.line_of(tree, later)}"
         said = f"{later[0]}: {document.compile}" if later == ("compile",) else ".".join(later)
         raise BuildError("config", f"{where}: `{said}` is not built yet in this version", "Remove the line")
+    if document.python is not None:
+        _check_python(document.python, f"{FILE}:{yaml_file.line_of(tree, ('python',))}")
     return document
+
+
+def _check_python(wanted: str, where: str) -> None:
+    """Whether this is the Python that `python:` names, as `3.11` (any 3.11) or as a requirement has it."""
+    here = ".".join(map(str, sys.version_info[:3]))
+    bare = re.fullmatch(r"([0-9]+(?:\.[0-9]+)*)(?:\.\*)?", wanted)
+    try:
+        versions = SpecifierSet(f"=={bare[1]}.*" if bare else wanted)
+    except InvalidSpecifier:
+        versions = SpecifierSet()
+    if not versions:
+        fix = 'Write `python: "3.11"`, or a range: `python: ">=3.11,<3.14"`'
+        raise BuildError("config", f'{where}: `python: "{wanted}"` names no version', fix)
+    if here not in versions:
+        fix = f'Build with modelcast on that Python, or write `python: "{here.rpartition(".")[0]}"`'
+        raise BuildError("config", f'{where}: `python: "{wanted}"`, but this builder has Python {here}', fix)
 
 
 def _parameters(environment: Mapping[str, str]) -> dict[str, Parameter]:
@@ -122,62 +149,6 @@ def _parameters(environment: Mapping[str, str]) -> dict[str, Parameter]:
         reason = _decapitalised(str(error))
         fix = """Write names and values: MODELCAST_PARAMETERS='{"k": 7}'"""
         raise BuildError("config", f"MODELCAST_PARAMETERS is no JSON object: {reason}", fix) from error
-
-
-def _wrong(error: msgspec.ValidationError, content: dict[str, Any], tree: Any) -> BuildError:
-    """It says `Expected `str`, got `int` - at `$.data.train``; the line is found by that path."""
-    problem, _, place = str(error).partition(" - at `")
-    is_key, _, route = place.rpartition("$")
-    path = _named(content, tuple(re.findall(r"\[[^]]*\]|[^.\[\]`]+", route)) + (("[...]",) if is_key else ()))
-    unknown = re.search(r"unknown field `(.*)`", problem)
-    path = (*path, unknown[1]) if unknown else path
-    named = ".".join(path).replace(".[", "[")
-    where = f"{FILE}:{yaml_file.line_of(tree, path)}"
-    if not unknown:
-        return BuildError("config", f"{where}: `{named}`: {_decapitalised(problem)}", "Correct the value")
-    known = _keys_at(path[:-1])
-    near = difflib.get_close_matches(path[-1], known, n=1)
-    fix = f"Did you mean `{near[0]}`" if near else f"The keys are {', '.join(known)}"
-    return BuildError("config", f"{where}: unknown key `{named}`", fix)
-
-
-def _named(content: dict[str, Any], path: tuple[str, ...]) -> tuple[str, ...]:
-    """The path with the keys that msgspec leaves out as `[...]`: those whose entry alone is refused too."""
-    for place, part in enumerate(path):
-        if part == "[...]":
-            above = path[:place]
-            key = next(key for key in _at(content, above) if _is_refused(_only(content, above, key)))
-            path = (*above, key, *path[place + 1 :])
-    return path
-
-
-def _at(content: Any, path: tuple[str, ...]) -> Any:
-    return reduce(lambda inner, part: inner[int(part[1:-1])] if isinstance(inner, list) else inner[part], path, content)
-
-
-def _only(content: Any, path: tuple[str, ...], key: str) -> Any:
-    """The document with nothing but one entry of the mapping at this path."""
-    if not path:
-        return {key: content[key]}
-    return {path[0]: _only(content[path[0]], path[1:], key)}
-
-
-def _is_refused(content: Any) -> bool:
-    try:
-        msgspec.convert(content, Document)
-    except msgspec.ValidationError:
-        return True
-    return False
-
-
-def _keys_at(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys of the section that lies at this path of the document."""
-    kind: Any = Document
-    for part in path:
-        inner = get_type_hints(kind)[part] if hasattr(kind, "__struct_fields__") else get_args(kind)[1]
-        choices = get_args(inner) if get_origin(inner) in (Union, UnionType) else ()
-        kind = next((one for one in choices if hasattr(one, "__struct_fields__")), inner)
-    return tuple(kind.__struct_fields__)
 
 
 def _decapitalised(text: str) -> str:

@@ -1,21 +1,27 @@
 """What `modelcast.yaml` may say: its keys, their types and their defaults; the published schema is made from this."""
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults, Task
 
 from modelcast_builder.inside.messages import InputOverride
 
-Threshold = Annotated[str, msgspec.Meta(pattern=r"^(>=|<=|>|<) *-?[0-9]+(\.[0-9]+)?$")]
+COMPARISON = r"^(>=|<=|>|<) *-?[0-9]+(\.[0-9]+)?$"
+OWN_NAME = r"^[A-Za-z_][\w.]*:([A-Za-z_][\w.]*|\*)$"
+FORMS = {COMPARISON: ("a comparison with a number", ">= 0.9"), OWN_NAME: ("module:name or module:*", "features:Clip")}
+"""What a text of each pattern is, and one of them: the words of a refusal."""
+
+Threshold = Annotated[str, msgspec.Meta(pattern=COMPARISON)]
 Metric = Literal[
     "accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "recall_macro", "roc_auc", "log_loss", "rmse",
     "mae", "r2", "silhouette",
 ]  # fmt: skip
-AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Named = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][\w.]*:([A-Za-z_][\w.]*|\*)$")]
+# msgspec leaves the names out of the schema.
+Thresholds = Annotated[
+    dict[Metric, Threshold], msgspec.Meta(extra_json_schema={"propertyNames": {"enum": list(get_args(Metric))}})
+]
+Named = Annotated[str, msgspec.Meta(pattern=OWN_NAME)]
 Parameter = None | bool | int | float | str | list[Any] | dict[str, Any]
 """A value as JSON has it."""
 
@@ -25,27 +31,31 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Data(Section, frozen=True, kw_only=True):
-    """`data:`, the tables beside the model and what their columns mean."""
+    """The tables beside the model and what their columns mean."""
 
     train: str | None = None
+    """The rows that the model was fitted on: .csv, .parquet or .json."""
     holdout: str | None = None
+    """Rows that it was not fitted on."""
     target: str | None = None
+    """The column that is the answer, and no input."""
     groups: tuple[str, ...] = ()
+    """Columns by which people are told apart."""
 
 
 class Input(Section, frozen=True, kw_only=True):
     """One entry of `inputs:`, which corrects what was described."""
 
     dtype: Dtype | None = None
+    """The type of its values."""
     nullable: bool | None = None
+    """Whether null is taken."""
     categories: tuple[Label, ...] | None = None
+    """The only values that are taken."""
     min: float | None = None
+    """The smallest number that is taken."""
     max: float | None = None
-
-    def __post_init__(self) -> None:
-        """JSON has no infinity and no NaN: such a bound would be lost on its way."""
-        if any(bound is not None and not math.isfinite(bound) for bound in (self.min, self.max)):
-            raise ValueError("Expected a finite bound")
+    """The largest number that is taken."""
 
     def as_override(self) -> InputOverride:
         """As the child in the model's environment takes it."""
@@ -59,7 +69,7 @@ class Input(Section, frozen=True, kw_only=True):
 
 
 class Fairness(Section, frozen=True, kw_only=True):
-    """`gates.fairness.COLUMN`."""
+    """How far the groups of a column may be apart."""
 
     selection_rate_gap: Threshold | None = None
     true_positive_rate_gap: Threshold | None = None
@@ -67,7 +77,7 @@ class Fairness(Section, frozen=True, kw_only=True):
 
 
 class Champion(Section, frozen=True, kw_only=True):
-    """`gates.champion`."""
+    """An earlier bundle, and how far the new one may be from it."""
 
     bundle: str
     flips: Threshold | None = None
@@ -75,10 +85,10 @@ class Champion(Section, frozen=True, kw_only=True):
 
 
 class Gates(Section, frozen=True, kw_only=True):
-    """`gates:`, what the model must reach on the holdout rows."""
+    """What the model must reach on the holdout rows. Not built yet."""
 
-    metrics: dict[Metric, Threshold] = {}
-    slices: dict[str, dict[Metric, Threshold]] = {}
+    metrics: Thresholds = {}
+    slices: dict[str, Thresholds] = {}
     fairness: dict[str, Fairness] = {}
     champion: Champion | None = None
     latency_ms: Threshold | None = None
@@ -86,31 +96,28 @@ class Gates(Section, frozen=True, kw_only=True):
 
 
 class Drift(Section, frozen=True, kw_only=True):
-    """`drift:`, how inputs and predictions are compared with the training data."""
+    """How inputs and predictions are compared with the training data. Not built yet."""
 
     bins: Annotated[int, msgspec.Meta(ge=2)] = 10
     exclude: tuple[str, ...] = ()
     psi: Annotated[float, msgspec.Meta(gt=0)] = 0.25
 
 
-class LimitsSection(Section, frozen=True, kw_only=True):
-    """`limits:`, what the service takes before it refuses."""
+class LimitsSection(Limits, frozen=True, kw_only=True):
+    """What the service takes before it refuses."""
 
-    body_bytes: AtLeastOne | None = None
-    rows: AtLeastOne | None = None
-    queue: AtLeastOne | None = None
-    header_s: Seconds | None = None
-    body_s: Seconds | None = None
-    deadline_s: Seconds | None = None
-    drain_s: Seconds | None = None
+    queue: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Requests that wait for a worker. Not built yet."""
+    deadline_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] | None = None
+    """Seconds for an answer. Not built yet."""
 
     def sealed(self) -> Limits:
-        """With the service's own defaults where nothing is written."""
-        return Limits(**{name: value for name, value in msgspec.structs.asdict(self).items() if value is not None})
+        """What of it the service of this version has."""
+        return Limits(**{name: getattr(self, name) for name in Limits.__struct_fields__})
 
 
 class ServiceSection(Section, frozen=True, kw_only=True):
-    """`service:`."""
+    """Further settings of the service. Not built yet."""
 
     cors: tuple[str, ...] = ()
     token_file: str | None = None
@@ -119,7 +126,7 @@ class ServiceSection(Section, frozen=True, kw_only=True):
 
 
 class Build(Section, frozen=True, kw_only=True):
-    """`build:`, the notebooks' sandbox."""
+    """The notebooks' sandbox."""
 
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 1800
     memory_mb: Annotated[int, msgspec.Meta(ge=64)] = 8192
@@ -128,23 +135,37 @@ class Build(Section, frozen=True, kw_only=True):
 
 
 class Document(Section, frozen=True, kw_only=True):
-    """`modelcast.yaml`."""
+    """What modelcast cannot know by itself; every key may be left out."""
 
     name: str | None = None
+    """The model's name, a DNS label; else git's origin, else the folder tells it."""
     description: str = ""
+    """What the model answers, in a sentence."""
     task: Literal["auto"] | Task = "auto"
+    """What kind of question the model must answer; refused where it answers another."""
     notebooks: tuple[str, ...] | None = None
+    """The notebooks to execute, in order."""
     parameters: dict[str, Parameter] = {}
+    """Values for the notebooks' cell that is tagged `parameters`."""
     model: str | None = None
+    """The trained artifact, where convention does not tell."""
     code: tuple[str, ...] | None = None
+    """Own modules that travel with the model, where they are not found by themselves."""
     trusted: tuple[Named, ...] = ()
+    """Own classes and functions that a ready-made artifact may hold, as module:name or module:*."""
     python: str | None = None
+    """The Python that the model needs; the build is refused under another."""
     wheels: str | None = None
+    """A folder of wheels; the build takes what it holds and needs no network."""
     data: Data = Data()
     inputs: dict[str, Input] = {}
+    """Corrections of what was described, by the input's name."""
     extra_inputs: Literal["refuse", "ignore"] = "refuse"
+    """What is done with inputs that the model does not have."""
     examples: str | None = None
+    """A JSON file of requests and the answers that must come; the build fails where one does not hold."""
     compile: Literal["auto", "always", "never"] = "auto"
+    """Whether the model is compiled. `always` is not built yet."""
     gates: Gates | None = None
     drift: Drift | None = None
     limits: LimitsSection = LimitsSection()

@@ -5,7 +5,18 @@ from pathlib import Path
 
 from modelcast_runtime.bundle import Bundle, open_bundle
 
-from modelcast_builder import bundling, child, compilation, environment, provenance, seal, smoke, source_tree, training
+from modelcast_builder import (
+    bundling,
+    child,
+    compilation,
+    environment,
+    promises,
+    provenance,
+    seal,
+    smoke,
+    source_tree,
+    training,
+)
 from modelcast_builder.bundling import Facts
 from modelcast_builder.config import BuildSettings, read_config
 from modelcast_builder.discover import discover
@@ -24,6 +35,7 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
             config = read_config(repo.root, settings.variables)
             name = model_name(repo, config)
             plan = discover(repo.root, config)
+            examples = promises.find(repo.root, config)
             digest = source_tree.digest(repo.root)
             reporter.say("discover", plan.reason)
         with reporter.step("environment"):
@@ -55,6 +67,6 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
             receipt = provenance.record(repo, config, serving.lock.as_of, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
-            reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke"))
+            reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke", examples))
         seal.publish(writer, out)
     return open_bundle(out)

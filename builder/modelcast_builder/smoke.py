@@ -8,10 +8,11 @@ from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 
 
-def check(environment: Environment, bundle: Path, nowhere: Path) -> str:
+def check(environment: Environment, bundle: Path, nowhere: Path, examples: Path | None) -> str:
     """Run the runtime's own self-test; its sentence, or `BuildError` with its reason."""
     nowhere.mkdir()
     command = [str(environment.python.with_name("modelcast-runtime")), "selftest", str(bundle)]
+    command += [] if examples is None else ["--examples", str(examples)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MODELCAST_", "PYTHON"))}
     done = subprocess.run(
         command, cwd=nowhere, env=clean, capture_output=True, text=True, errors="replace", check=False
@@ -19,8 +20,14 @@ def check(environment: Environment, bundle: Path, nowhere: Path) -> str:
     if done.returncode == 0:
         return done.stdout.strip()
     said = (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1]
-    reason = said.removeprefix("error: selftest: ")
-    raise BuildError(
+    raise _refused(said.removeprefix("error: selftest: "), examples)
+
+
+def _refused(reason: str, examples: Path | None) -> BuildError:
+    if examples is not None and reason.startswith(f"{examples.name}, example "):
+        fix = "Correct that example, or train a model that answers it"
+        return BuildError("smoke", reason, fix)
+    return BuildError(
         "smoke",
         f"the sealed model does not answer as it did when it was described: {reason}",
         "A model that draws random numbers when it predicts needs a fixed random_state; "

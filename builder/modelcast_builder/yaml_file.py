@@ -1,5 +1,6 @@
 """A YAML file as its content and as its tree, which knows the lines; every refusal says where."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def read(path: Path) -> tuple[Any, Any]:
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # PyYAML's own readers of dates, numbers and tags end like this: for `2024-13-45`, `0x_`, `!!bool perhaps`.
         raise BuildError(STEP, f"{path.name} is no YAML: {error}", "Put that value in quotes") from error
-    _check_texts(path, tree)
+    _check_nodes(path, tree)
     return content, tree
 
 
@@ -35,6 +36,16 @@ def line_of(node: Any, path: tuple[str, ...]) -> int:
     return line
 
 
+def text_of(node: Any, path: tuple[str, ...]) -> str | None:
+    """A scalar as it is written (YAML makes 3.1 of 3.10); None for anything else."""
+    for part in path:
+        found = _child(node, part)
+        if found is None:
+            return None
+        node = found[1]
+    return node.value if isinstance(node, yaml.ScalarNode) else None
+
+
 def _text(path: Path) -> str:
     content = path.read_bytes()
     try:
@@ -44,8 +55,8 @@ def _text(path: Path) -> str:
         raise BuildError(STEP, f"{path.name}:{line} is not UTF-8", "Save the file as UTF-8") from error
 
 
-def _check_texts(path: Path, tree: Any) -> None:
-    """Every key is a text and is there once: YAML reads `on` as true, and takes the last of two without a word."""
+def _check_nodes(path: Path, tree: Any) -> None:
+    """What YAML takes and nobody means: a key that is no text (`on` is true) or there twice, a number that is none."""
     waiting, seen = [tree], set()
     while waiting:
         node = waiting.pop()
@@ -57,6 +68,16 @@ def _check_texts(path: Path, tree: Any) -> None:
         elif isinstance(node, yaml.MappingNode):
             _check_names(path, [key for key, _ in node.value])
             waiting.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.ScalarNode) and node.tag.endswith(":float") and not _is_finite(node.value):
+            problem = f"{path.name}:{node.start_mark.line + 1}: {node.value} is no number that JSON can carry"
+            raise BuildError(STEP, problem, "Write a finite number, or leave the key out")
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text.replace("_", "")))
+    except ValueError:
+        return ":" in text  # YAML's 1:30.5 is 90.5; what is left is .inf and .nan
 
 
 def _check_names(path: Path, keys: list[Any]) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from modelcast_builder import child, environment
@@ -14,6 +15,7 @@ from modelcast_builder.config import build_settings
 from modelcast_builder.environment import Environment
 from modelcast_builder.inside.messages import Data, Described, DescribeRequest, InputOverride
 from modelcast_builder.report import Reporter
+from modelcast_runtime.contract import Task
 from modelcast_runtime.settings import THREAD_ENV
 
 HERE = Path(__file__).parent / "describing"
@@ -86,6 +88,7 @@ class Asked:
     with_code: bool = True
     definitions: dict[str, str] | None = None
     by_value: bool = False
+    task: Literal["auto"] | Task = "auto"
 
 
 def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
@@ -109,6 +112,7 @@ def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
             target=asked.target,
         ),
         inputs=asked.inputs or {},
+        task=asked.task,
         sealed=str(work / "model.joblib"),
     )
 

@@ -56,7 +56,7 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     taken = inputs.describe(model, rows, request.inputs)
     columns = probe.probe(model, taken, rows)
     chosen = goldens.choose(columns, taken.layout, rows)
-    task = outputs.task_of(model)
+    task = outputs.task_of(model, taken.layout, request.task)
     signature = outputs.describe(model, task, taken.layout, columns, chosen.rows)
     golden = goldens.answer(model, signature, chosen.rows)
     goldens.check_against_training(model, golden, chosen, taken.layout, rows)

@@ -41,6 +41,8 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """The rows that the notebook's kernels recorded."""
     data: Data
     inputs: dict[str, InputOverride]
+    task: Literal["auto"] | Task = "auto"
+    """What the model must be, where modelcast.yaml says it."""
     sealed: str
     """Where the canonical model is written."""
 

@@ -1,6 +1,6 @@
 """Describes what the model gives: its task, its labels, and which outputs it has, by asking it."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from modelcast_runtime.contract import Column, Dtype, Label, Layout, Output, Signature, Task, Wanted
@@ -16,23 +16,51 @@ _DTYPES: dict[str, Dtype] = {
 }  # fmt: skip
 
 
-def task_of(model: Any) -> Task:
-    """What kind of question the model answers."""
-    from sklearn import base
+_MIXINS = {
+    "classifier": "ClassifierMixin",
+    "outlier_detector": "OutlierMixin",
+    "regressor": "RegressorMixin",
+    "clusterer": "ClusterMixin",
+}
 
-    if base.is_classifier(model) or base.is_outlier_detector(model):
+
+def task_of(model: Any, layout: Layout, written: Literal["auto"] | Task) -> Task:
+    """What kind of question the model answers; raises `Refused` where `task:` says otherwise.
+
+    What a class does not tell of itself is as it is written. A model of texts is one by what it takes, and answers as
+    a classifier, say.
+    """
+    found = _found(model)
+    if written in ("auto", found) or written == layout == "text":
+        return found
+    if found == "generic" and written not in ("auto", "text"):
+        return written
+    seen = "takes no texts" if written == "text" else f"is a {found}"
+    raise Refused(
+        "describe",
+        f"`task: {written}` in modelcast.yaml, but the model ({type(model).__name__}) {seen}",
+        f"Write `task: {found}`, or leave the line out",
+    )
+
+
+def _found(model: Any) -> Task:
+    if _is("classifier", model) or _is("outlier_detector", model):
         return "classifier"
-    if base.is_regressor(model):
+    if _is("regressor", model):
         return "regressor"
-    return "clusterer" if hasattr(model, "labels_") or _is_clusterer(model) else "generic"
+    return "clusterer" if hasattr(model, "labels_") or _is("clusterer", model) else "generic"
 
 
-def _is_clusterer(model: Any) -> bool:
+def _is(kind: str, model: Any) -> bool:
     from sklearn import base
 
-    if hasattr(base, "is_clusterer"):  # since 1.6
-        return bool(base.is_clusterer(model))
-    return getattr(model, "_estimator_type", None) == "clusterer"
+    ask = getattr(base, f"is_{kind}", None)
+    if ask is None:  # is_clusterer is there since 1.6
+        return getattr(model, "_estimator_type", None) == kind
+    try:
+        return bool(ask(model))
+    except AttributeError:  # since 1.7 for a class without BaseEstimator
+        return isinstance(model, getattr(base, _MIXINS[kind]))
 
 
 def describe(model: Any, task: Task, layout: Layout, columns: tuple[Column, ...], rows: tuple[Row, ...]) -> Signature:
@@ -55,7 +83,26 @@ def describe(model: Any, task: Task, layout: Layout, columns: tuple[Column, ...]
         Output(name=name, dtype="float64", shape=(-1, width))
         for name, width in _widths(model, task, classes, rows, bare)
     ]
+    if task != _found(model):
+        _check_written(model, task, classes, outputs[0].dtype)
     return Signature(layout=layout, inputs=columns, outputs=tuple(outputs), classes=classes)
+
+
+def _check_written(model: Any, task: Task, classes: tuple[Label, ...] | None, answer: Dtype) -> None:
+    """Whether a class that does not tell its task answers as the written one must."""
+    lacks = {
+        "classifier": None if classes else "has no classes_, the labels in the order of predict_proba",
+        "clusterer": None
+        if classes and answer == "int64"
+        else "has no labels_ and no n_clusters, or answers no integers",
+        "regressor": None if answer in ("float64", "int64") else "answers no numbers",
+    }.get(task)
+    if lacks:
+        raise Refused(
+            "describe",
+            f"`task: {task}` in modelcast.yaml, but the model ({type(model).__name__}) {lacks}",
+            "Write `task: generic`, or train the model with what it lacks",
+        )
 
 
 def _classes(model: Any, task: Task, predictions: np.ndarray) -> tuple[Label, ...] | None:
@@ -66,6 +113,8 @@ def _classes(model: Any, task: Task, predictions: np.ndarray) -> tuple[Label, ..
     classes = getattr(model, "classes_", None)
     if isinstance(classes, np.ndarray) and classes.ndim == 1:
         return tuple(classes.tolist())
+    if isinstance(classes, list | tuple) and all(isinstance(label, bool | int | float | str) for label in classes):
+        return tuple(classes)  # an own class
     if task == "classifier" and classes is None and hasattr(model, "offset_"):
         return (-1, 1)  # an outlier detector
     return None
@@ -75,7 +124,7 @@ def _clusters(model: Any) -> tuple[Label, ...] | None:
     last = encoders.fitted(model)
     while hasattr(last, "steps"):
         last = encoders.fitted(last.steps[-1][1])
-    count = getattr(last, "n_clusters", None) or len(set(np.asarray(last.labels_).tolist()) - {-1})
+    count = getattr(last, "n_clusters", None) or len(set(np.asarray(getattr(last, "labels_", ())).tolist()) - {-1})
     return tuple(range(int(count)))
 
 

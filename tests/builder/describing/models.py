@@ -328,6 +328,26 @@ def own_class_with_a_frame() -> Made:
 
 
 @made
+def own_labels() -> Made:
+    return Made(model=own.Threshold(labels=["low", "high"], classes_=["low", "high"]))
+
+
+@made
+def own_labels_untold() -> Made:
+    return Made(model=own.Threshold(labels=["low", "high"]))
+
+
+@made
+def own_numbers() -> Made:
+    return Made(model=own.Threshold(labels=[0.5, 1.5]))
+
+
+@made
+def own_clusters() -> Made:
+    return Made(model=own.Threshold(labels=[0, 1], n_clusters=2))
+
+
+@made
 def a_dict() -> Made:
     return Made(
         model={"model": LogisticRegression().fit(numbers(), halves()), "scaler": StandardScaler().fit(numbers())}

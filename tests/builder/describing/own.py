@@ -123,3 +123,18 @@ class Prints(Bare):
     def predict(self, X):
         print("scoring", len(X))
         return super().predict(X)
+
+
+class Threshold:
+    """Somebody's own class, with nothing of scikit-learn: labels of what is above and below."""
+
+    def __init__(self, **known):
+        self.n_features_in_ = 3
+        vars(self).update(known)
+
+    def predict(self, X):
+        return [self.labels[int(value > 0)] for value in np.asarray(X)[:, 0]]
+
+    def predict_proba(self, X):
+        above = np.asarray(X)[:, 0] > 0
+        return np.stack([~above, above], axis=1).astype(float)
