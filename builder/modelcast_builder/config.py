@@ -146,7 +146,7 @@ def _parameters(environment: Mapping[str, str]) -> dict[str, Parameter]:
     try:
         return msgspec.json.decode(given, type=dict[str, Parameter])
     except msgspec.DecodeError as error:
-        reason = _decapitalised(str(error))
+        reason = _decapitalised(str(error).removeprefix("JSON is malformed: "))
         fix = """Write names and values: MODELCAST_PARAMETERS='{"k": 7}'"""
         raise BuildError("config", f"MODELCAST_PARAMETERS is no JSON object: {reason}", fix) from error
 

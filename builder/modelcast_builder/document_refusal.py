@@ -177,7 +177,7 @@ def _got(value: Any, written: str | None) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     shown = written or str(value)
-    shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
+    shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}... ({len(shown)} characters)"
     if isinstance(value, str):
         return f'the text "{shown}"'
     noun = "number" if isinstance(value, int | float) else "date" if isinstance(value, date) else type(value).__name__

@@ -1,5 +1,6 @@
 """`modelcast.yaml` and the build's environment: what is read, and every refusal in full."""
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from modelcast_builder.config import Config, build_settings, read_config
 from modelcast_builder.document import Data, Document, Input
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import InputOverride
+from modelcast_runtime.contract import Limits, ServiceDefaults
+from modelcast_runtime.settings import SettingsError, read_settings
 
 WHOLE = """\
 name: penguins
@@ -86,38 +89,39 @@ REFUSED = {
         "modelcast.yaml:4: unknown key `inputs.mean.radius.dtyp`. Did you mean `dtype`",
     ),
     "a strange key of an input": ("inputs: {a: {zzz: 1}}", f"modelcast.yaml:1: unknown key `inputs.a.zzz`. {INPUT_KEYS}"),
-    "a wrong type": ("\nname: 12", "modelcast.yaml:2: `name`: expected `str | null`, got `int`. Correct the value"),
+    "a wrong type": ("\nname: 12", 'modelcast.yaml:2: `name`: expected a text, got the number 12. Write it in quotes: `name: "12"`'),
     "a wrong type below data": (
         "data:\n  target: y\n  train: 3",
-        "modelcast.yaml:3: `data.train`: expected `str | null`, got `int`. Correct the value",
+        'modelcast.yaml:3: `data.train`: expected a text, got the number 3. Write it in quotes: `train: "3"`',
     ),
     "a dtype that is none, of the second input": (
         "inputs:\n  sex: {dtype: string}\n  age:\n    nullable: true\n    dtype: float",
-        "modelcast.yaml:5: `inputs.age.dtype`: invalid enum value 'float'. Correct the value",
+        'modelcast.yaml:5: `inputs.age.dtype`: expected bool, datetime, float32, float64, int64 or string, got the text "float". '
+        "Did you mean `float64`",
     ),
     "a wrong category": (
         "inputs:\n  sex: {dtype: string}\n  age:\n    categories:\n    - 1\n    - [2]",
-        "modelcast.yaml:6: `inputs.age.categories[1]`: expected `bool | int | float | str`, got `array`. Correct the value",
+        "modelcast.yaml:6: `inputs.age.categories[1]`: expected true or false, a number or a text, got a list. Correct the value",
     ),
     "an input that is no mapping": (
         "inputs:\n  sex: {}\n  age: float64",
-        "modelcast.yaml:3: `inputs.age`: expected `object`, got `str`. Correct the value",
+        'modelcast.yaml:3: `inputs.age`: expected keys and values, got the text "float64". Correct the value',
     ),
     "a bound that JSON cannot carry": (
         "inputs:\n  age: {min: .nan}",
-        "modelcast.yaml:2: `inputs.age`: expected a finite bound. Correct the value",
+        "modelcast.yaml:2: .nan is no number that JSON can carry. Write a finite number, or leave the key out",
     ),
     "a bound beyond all floats": (
         f"inputs: {{age: {{min: 1{'0' * 400}}}}}",
-        "modelcast.yaml:1: `inputs.age.min`: number out of range. Correct the value",
+        f"modelcast.yaml:1: `inputs.age.min`: expected a number of 64 bits, got the number 1{'0' * 59}... (401 characters). Correct the value",
     ),
     "a text where a list is": (
         "notebooks: a.ipynb",
-        "modelcast.yaml:1: `notebooks`: expected `array | null`, got `str`. Correct the value",
+        'modelcast.yaml:1: `notebooks`: expected a list, got the text "a.ipynb". Write `notebooks: [a.ipynb]`',
     ),
     "a misspelt metric": (
         "gates:\n  slices:\n    sex: {accuracy: '> 0.5'}\n    age: {acuracy: '> 0.5'}",
-        "modelcast.yaml:4: `gates.slices.age.acuracy`: invalid enum value 'acuracy'. Correct the value",
+        "modelcast.yaml:4: unknown key `gates.slices.age.acuracy`. Did you mean `accuracy`",
     ),
     "a misspelt key of the second group": (
         "gates:\n  fairness:\n    sex: {}\n    age: {acuracy_gap: '< 0.5'}",
@@ -125,8 +129,91 @@ REFUSED = {
     ),
     "a number in a list": (
         "notebooks:\n- a.ipynb\n- 3",
-        "modelcast.yaml:3: `notebooks[1]`: expected `str`, got `int`. Correct the value",
+        'modelcast.yaml:3: `notebooks[1]`: expected a text, got the number 3. Write it in quotes: `- "3"`',
     ),
+    "a metric like no other": (
+        "gates: {metrics: {zzz: '> 1'}}",
+        "modelcast.yaml:1: unknown key `gates.metrics.zzz`. The keys are accuracy, balanced_accuracy, f1_macro, log_loss, "
+        "mae, precision_macro, r2, recall_macro, rmse, roc_auc, silhouette",
+    ),
+    "a threshold without a comparison": (
+        'gates:\n  metrics: {accuracy: "0.9"}',
+        'modelcast.yaml:2: `gates.metrics.accuracy`: expected a comparison with a number, got the text "0.9". '
+        'Write `accuracy: ">= 0.9"`',
+    ),
+    "a threshold that is a number": (
+        "gates:\n  latency_ms: 5",
+        "modelcast.yaml:2: `gates.latency_ms`: expected a comparison with a number, got the number 5. "
+        'Write `latency_ms: ">= 0.9"`',
+    ),
+    "a key that must be there": (
+        "gates:\n  champion: {flips: '< 0.1'}",
+        "modelcast.yaml:2: `gates.champion` lacks the key `bundle`. Add `bundle:` to it",
+    ),
+    "a trusted name without its module": (
+        "trusted:\n- features:*\n- Clip",
+        'modelcast.yaml:3: `trusted[1]`: expected module:name or module:*, got the text "Clip". Write `- "features:Clip"`',
+    ),
+    "a version that YAML takes for a number": (
+        "name: x\npython: 3.10",
+        'modelcast.yaml:2: `python`: expected a text, got the number 3.10. Write it in quotes: `python: "3.10"`',
+    ),
+    "a version that is none": (
+        "name: x\npython: three",
+        'modelcast.yaml:2: `python: "three"` names no version. Write `python: "3.11"`, or a range: `python: ">=3.11,<3.14"`',
+    ),
+    "a version that is empty": (
+        "python: ''",
+        'modelcast.yaml:1: `python: ""` names no version. Write `python: "3.11"`, or a range: `python: ">=3.11,<3.14"`',
+    ),
+    "a date for a name": (
+        "name: 2024-01-31",
+        'modelcast.yaml:1: `name`: expected a text, got the date 2024-01-31. Write it in quotes: `name: "2024-01-31"`',
+    ),
+    "a task that is none": (
+        "task: regression",
+        "modelcast.yaml:1: `task`: expected auto, classifier, clusterer, generic, regressor or text, "
+        'got the text "regression". Did you mean `regressor`',
+    ),
+    "a word unlike the others": (
+        "compile: sometimes",
+        'modelcast.yaml:1: `compile`: expected always, auto or never, got the text "sometimes". Write one of them',
+    ),
+    "a truth value for a word": (
+        "extra_inputs: no",
+        "modelcast.yaml:1: `extra_inputs`: expected ignore or refuse, got false. Write one of them",
+    ),
+    "a limit below its bound": (
+        "limits:\n  header_s: 0",
+        "modelcast.yaml:2: `limits.header_s`: expected a number from 0.1 to 3600, got the number 0. Correct the value",
+    ),
+    "a limit above its bound": (
+        "limits: {rows: 10000001}",
+        "modelcast.yaml:1: `limits.rows`: expected a whole number from 1 to 10000000, got the number 10000001. "
+        "Correct the value",
+    ),
+    "a limit that YAML takes for a text": (
+        "limits: {rows: 1e3}",
+        'modelcast.yaml:1: `limits.rows`: expected a whole number from 1 to 10000000, got the text "1e3". '
+        "Write digits, without quotes",
+    ),
+    "a number without an end": (
+        "drift: {psi: 1.0e+999}",
+        "modelcast.yaml:1: 1.0e+999 is no number that JSON can carry. Write a finite number, or leave the key out",
+    ),
+    "a number that is not above its bound": (
+        "drift: {psi: 0}",
+        "modelcast.yaml:1: `drift.psi`: expected a number above 0, got the number 0. Correct the value",
+    ),
+    "a number below the least": (
+        "drift: {bins: 1}",
+        "modelcast.yaml:1: `drift.bins`: expected a whole number of at least 2, got the number 1. Correct the value",
+    ),
+    "a section whose keys are comments": (
+        "name: x\ndata:\n  # train: data/train.csv",
+        "modelcast.yaml:2: `data`: expected keys and values, got nothing. Remove it",
+    ),
+    "a mapping for a text": ("name: {a: b}", "modelcast.yaml:1: `name`: expected a text, got keys and values. Correct the value"),
     "a list": ("- a", "modelcast.yaml holds a list, expected keys and values. Write `name: my-model`"),
     "a text": ("just text", "modelcast.yaml holds a str, expected keys and values. Write `name: my-model`"),
     "a key twice": (
@@ -179,6 +266,62 @@ def test_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
     assert str(refused.value) == "config: modelcast.yaml:2 is not UTF-8. Save the file as UTF-8"
 
 
+HERE = ".".join(map(str, sys.version_info[:3]))
+MINOR = HERE.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("python", [MINOR, HERE, f"{MINOR}.*", f">={MINOR}", "~=3.11", ">=3.11,<4", "3"])
+def test_a_python_that_this_one_is(tmp_path: Path, python: str) -> None:
+    assert read(tmp_path, f'python: "{python}"').document.python == python
+
+
+@pytest.mark.parametrize("python", ["3.1", "3.99", "2", ">3.99", f"!={HERE}", f"{HERE}9"])
+def test_another_python_is_refused_with_the_one_that_is_here(tmp_path: Path, python: str) -> None:
+    with pytest.raises(BuildError) as refused:
+        read(tmp_path, f'name: x\n\npython: "{python}"')
+    assert str(refused.value) == (
+        f'config: modelcast.yaml:3: `python: "{python}"`, but this builder has Python {HERE}. '
+        f'Build with modelcast on that Python, or write `python: "{MINOR}"`'
+    )
+
+
+@pytest.mark.parametrize("name", ["modelcast.yml", "Modelcast.yaml", "MODELCAST.YML"])
+def test_a_file_of_another_ending_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("name: x")
+    with pytest.raises(BuildError) as refused:
+        read_config(tmp_path, {})
+    assert str(refused.value) == f"config: {name} is not read. Rename it to modelcast.yaml"
+    with pytest.raises(BuildError) as refused:
+        read(tmp_path, "name: x")
+    assert str(refused.value) == f"config: {name} is not read. Remove it: modelcast.yaml is there too"
+
+
+LIMITS = {name: Limits.__annotations__[name].__metadata__[0] for name in Limits.__struct_fields__}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_bounds_of_a_limit_are_the_same_in_the_file_and_at_the_start(tmp_path: Path, name: str) -> None:
+    def at_start(value: float) -> float:
+        env = {f"MODELCAST_LIMITS_{name.upper()}": str(value), "WEB_CONCURRENCY": "1"}
+        return getattr(read_settings(env, {}, ServiceDefaults()).limits, name)
+
+    low, high = LIMITS[name].ge, LIMITS[name].le
+    for value in (low, high):
+        sealed = read(tmp_path, f"limits: {{{name}: {value}}}").service.limits
+        assert getattr(sealed, name) == at_start(value) == value
+    for beyond in (low - 0.01 if isinstance(low, float) else low - 1, high + 1):
+        with pytest.raises(BuildError, match=rf"^config: modelcast.yaml:1: `limits.{name}`: expected a "):
+            read(tmp_path, f"limits: {{{name}: {beyond}}}")
+        with pytest.raises(SettingsError, match=f"^MODELCAST_LIMITS_{name.upper()}: expected "):
+            at_start(beyond)
+
+
+def test_the_settings_of_the_service_are_what_is_written_and_else_its_own_defaults(tmp_path: Path) -> None:
+    written = read(tmp_path, "extra_inputs: ignore\nlimits: {rows: 3, drain_s: 0}").service
+    assert written == ServiceDefaults(extra_inputs="ignore", limits=Limits(rows=3, drain_s=0))
+    assert read(tmp_path, "").service == ServiceDefaults()
+
+
 LATER = {
     "gates: {}": "gates",
     "drift: {bins: 5}": "drift",
@@ -212,7 +355,7 @@ def test_a_bomb_of_aliases_costs_nothing(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="^config: modelcast.yaml:1: unknown key `a0`"):
         read(tmp_path, "\n".join(lines))
     categories = "\n".join(f"- {line.partition(': ')[2]}" for line in lines)
-    with pytest.raises(BuildError, match=r"^config: modelcast.yaml:2: `notebooks\[0\]`: expected `str`, got `array`"):
+    with pytest.raises(BuildError, match=r"^config: modelcast.yaml:2: `notebooks\[0\]`: expected a text, got a list"):
         read(tmp_path, f"notebooks:\n{categories}")
 
 
@@ -263,6 +406,26 @@ def test_the_list_of_notebooks(tmp_path: Path, value: str) -> None:
 )
 def test_the_name_of_the_environment_wins(tmp_path: Path, value: str, name: str) -> None:
     assert read(tmp_path, "name: written", {"MODELCAST_NAME": value}).name == name
+
+
+NO_PARAMETERS = {
+    "k=7": "invalid character (byte 0)",
+    "{k: 7}": "object keys must be strings (byte 1)",
+    '{"k": 7': "input data was truncated",
+    "7": "expected `object`, got `int`",
+    '["k", 7]': "expected `object`, got `array`",
+    '{"k": NaN}': "invalid character (byte 6)",
+}
+
+
+@pytest.mark.parametrize("text", NO_PARAMETERS)
+def test_parameters_that_are_no_object(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BuildError) as refused:
+        read(tmp_path, "parameters: {k: 5}", {"MODELCAST_PARAMETERS": text})
+    assert str(refused.value) == (
+        f"config: MODELCAST_PARAMETERS is no JSON object: {NO_PARAMETERS[text]}. "
+        """Write names and values: MODELCAST_PARAMETERS='{"k": 7}'"""
+    )
 
 
 def test_what_openshift_says_of_the_source(tmp_path: Path) -> None:

@@ -112,7 +112,9 @@ def test_the_first_place_that_differs_is_named(make_bundle: MakeBundle, file: Fi
 
 def test_the_sealed_limits_hold_for_an_example(make_bundle: MakeBundle, file: File) -> None:
     root = make_bundle("own", service=ServiceDefaults(limits=Limits(rows=2)))
-    assert fault(root, file([example([[0, 1]] * 3)])).startswith("examples.json, example 0: POST /predict answered 413: ")
+    assert fault(root, file([example([[0, 1]] * 3)])).startswith(
+        "examples.json, example 0: POST /predict answered 413: "
+    )
 
 
 NO_EXAMPLES = {

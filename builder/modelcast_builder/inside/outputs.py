@@ -31,9 +31,11 @@ def task_of(model: Any, layout: Layout, written: Literal["auto"] | Task) -> Task
     a classifier, say.
     """
     found = _found(model)
-    if written in ("auto", found) or written == layout == "text":
+    if written == "auto":
         return found
-    if found == "generic" and written not in ("auto", "text"):
+    if written == found or written == layout == "text":
+        return found
+    if found == "generic" and written != "text":
         return written
     seen = "takes no texts" if written == "text" else f"is a {found}"
     raise Refused(
