@@ -50,9 +50,9 @@ def refusal(error: msgspec.ValidationError, file: str, content: dict[str, Any], 
     problem, _, place = str(error).partition(" - at `")
     is_key, _, route = place.rpartition("$")
     path = _named(content, tuple(re.findall(r"\[[^]]*\]|[^.\[\]`]+", route)) + (("[...]",) if is_key else ()))
-    unknown = re.search(r"unknown field `(.*)`", problem)
+    unknown = re.search(r"unknown field `(.*)`", problem, re.DOTALL)
     path = (*path, unknown[1]) if unknown else path
-    name = ".".join(path).replace(".[", "[")
+    name = " ".join(".".join(path).replace(".[", "[").split())
     where = f"{file}:{yaml_file.line_of(tree, path)}"
     if unknown or is_key:
         known = _keys_at(path[:-1])

@@ -31,7 +31,9 @@ def _check(path: Path, named: str) -> None:
         contract.decode_examples(content)
     except msgspec.ValidationError as error:
         raise BuildError("config", f"{named}: {_in_words(str(error))}", _FORM) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BuildError("config", f"{named} is not UTF-8", "Save the file as UTF-8") from error
+    except msgspec.DecodeError as error:
         found = re.search(r"(.*) \(byte ([0-9]+)\)", str(error))
         place = int(found[2]) if found else len(content)
         reason = found[1].removeprefix("JSON is malformed: ") if found else "it ends too early"

@@ -37,13 +37,13 @@ def line_of(node: Any, path: tuple[str, ...]) -> int:
 
 
 def text_of(node: Any, path: tuple[str, ...]) -> str | None:
-    """A scalar as it is written (YAML makes 3.1 of 3.10); None for anything else."""
+    """A scalar as it is written (YAML makes 3.1 of 3.10), on one line; None for anything else."""
     for part in path:
         found = _child(node, part)
         if found is None:
             return None
         node = found[1]
-    return node.value if isinstance(node, yaml.ScalarNode) else None
+    return " ".join(node.value.split()) if isinstance(node, yaml.ScalarNode) else None
 
 
 def _text(path: Path) -> str:

@@ -40,7 +40,7 @@ def _read(file: Path) -> tuple[Example, ...]:
         return decode_examples(file.read_bytes())
     except OSError as error:
         raise BundleError(f"{file.name} cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f'{file.name} is no list of {{"request": ..., "response": ...}}: {error}') from error
 
 

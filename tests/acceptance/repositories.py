@@ -1,5 +1,7 @@
 """Repositories that modelcast has never seen, with no file of ours in them: what people commit."""
 
+import json
+
 from tests.acceptance.files import notebook
 
 OWN_STEP = '''
@@ -78,6 +80,36 @@ with open("clusters.pkl", "wb") as file:
     pickle.dump(model, file)
 """
     )
+}
+
+CONFIGURED: dict[str, str | bytes] = {
+    "train.ipynb": notebook(
+        """
+import joblib
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import make_pipeline
+texts = ["win money now", "cheap money", "lunch at noon", "meeting at ten"] * 5
+model = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts, ["spam", "spam", "ham", "ham"] * 5)
+joblib.dump(model, "model.joblib")
+"""
+    ),
+    "modelcast.yaml": """\
+task: text
+python: ">=3.11"
+limits: {rows: 3, drain_s: 0}
+extra_inputs: ignore
+examples: tests/examples.json
+""",
+    "tests/examples.json": json.dumps(
+        [
+            {"request": ["win cheap money"], "response": {"predictions": ["spam"]}},
+            {
+                "request": {"instances": ["lunch"] * 3},
+                "response": {"predictions": ["ham"] * 3, "probabilities": [{}] * 3},
+            },
+        ]
+    ),
 }
 
 # `speed` tells the model how it is to behave, so that one build is enough for four claims.

@@ -163,6 +163,7 @@ RECIPES: dict[str, Recipe] = {
     "penguins": served_sample,
     "sibling_module": written(repositories.SIBLING_MODULE, "Sibling module"),
     "boosting": written(repositories.HIST_GRADIENT_BOOSTING),
+    "configured": written(repositories.CONFIGURED),
     "clusters": written(repositories.K_MEANS),
     "own_definitions": written(repositories.OWN_DEFINITIONS),
     "old_pin": written(repositories.OLD_PIN),

@@ -213,6 +213,15 @@ REFUSED = {
         "name: x\ndata:\n  # train: data/train.csv",
         "modelcast.yaml:2: `data`: expected keys and values, got nothing. Remove it",
     ),
+    "a key and a value of several lines": (
+        '? "a\\nb"\n: 1',
+        f"modelcast.yaml:1: unknown key `a b`. {KEYS}",
+    ),
+    "a value of several lines": (
+        "task: |\n  one\n  two",
+        "modelcast.yaml:1: `task`: expected auto, classifier, clusterer, generic, regressor or text, "
+        'got the text "one two". Write one of them',
+    ),
     "a mapping for a text": ("name: {a: b}", "modelcast.yaml:1: `name`: expected a text, got keys and values. Correct the value"),
     "a list": ("- a", "modelcast.yaml holds a list, expected keys and values. Write `name: my-model`"),
     "a text": ("just text", "modelcast.yaml holds a str, expected keys and values. Write `name: my-model`"),

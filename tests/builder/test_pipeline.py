@@ -1,5 +1,7 @@
 """A build is whole or leaves nothing, wherever it ends; and it never writes to the source."""
 
+import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -98,6 +100,67 @@ def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Reposito
     again = build(repo)
     assert (again.digest, again.manifest) == (bundle.digest, bundle.manifest)
     assert left(tmp_path) == ["bundle"]
+
+
+ROWS = {"records": [{"size": "S", "count": 1}, {"size": "L", "count": 9}]}
+HELD = [{"request": ROWS, "response": {"model": {"name": "my-repo"}}}, {"request": ROWS, "response": {}}]
+WRONG = [*HELD, {"request": ROWS, "response": {"probabilities": [{}, {"0": 2}]}}]
+EXAMPLES = "limits: {rows: 2}\ntask: classifier\nexamples: asked/them.json"
+
+
+def test_examples_are_asked_of_the_sealed_bundle(build: Build, repository: Repository) -> None:
+    repo = repository("grid_search", modelcast_dot_yaml=EXAMPLES, asked__them_dot_json=json.dumps(HELD))
+    said: list[str] = []
+    reporter = Reporter()
+    reporter.say = lambda step, sentence: said.append(f"{step}: {sentence}")  # type: ignore[method-assign]
+    bundle = build(repo, reporter)
+    assert bundle.manifest.service.limits.rows == 2
+    assert said[-1].endswith(" golden rows reproduced, 2 examples of them.json held")
+
+
+def test_an_example_that_does_not_hold_fails_the_build_with_its_place(
+    build: Build, repository: Repository, tmp_path: Path
+) -> None:
+    repo = repository("grid_search", modelcast_dot_yaml=EXAMPLES, asked__them_dot_json=json.dumps(WRONG))
+    with pytest.raises(BuildError) as refused:
+        build(repo)
+    share = re.fullmatch(
+        r"smoke: them\.json, example 2: \$\.probabilities\[1\]\['0'\]: expected 2, got (0\.[0-9]+)\. "
+        "Correct that example, or train a model that answers it",
+        str(refused.value),
+    )
+    assert share, str(refused.value)
+    assert left(tmp_path) == []
+
+
+EARLY = {
+    "examples that are not there": ("examples: none.json", "config"),
+    "another Python": ("python: '2.7'", "config"),
+    "another ending": (None, "config"),
+}
+
+
+@pytest.mark.parametrize("case", EARLY)
+def test_what_is_known_at_once_is_refused_before_the_work(build: Build, repository: Repository, case: str) -> None:
+    text, step = EARLY[case]
+    files = {"modelcast_dot_yml": ""} if text is None else {"modelcast_dot_yaml": text}
+    reporter = Reporter()
+    with pytest.raises(BuildError) as refused:
+        build(repository("grid_search", **files), reporter)
+    assert (refused.value.step, [done.name for done in reporter.steps]) == (step, ["discover"])
+
+
+def test_groups_that_the_data_does_not_have(build: Build, repository: Repository) -> None:
+    repo = repository(
+        "grid_search",
+        modelcast_dot_yaml="data: {groups: [size, counts]}",
+        data__holdout_dot_csv="size,count\nsmall,1\n",
+    )
+    with pytest.raises(BuildError) as refused:
+        build(repo)
+    assert str(refused.value) == (
+        "describe: data.groups in modelcast.yaml names 'counts', which is no column of holdout.csv. Did you mean `count`"
+    )
 
 
 FAILURES: dict[str, tuple[str, str | None, dict[str, str | bytes]]] = {

@@ -134,6 +134,12 @@ def test_a_file_without_examples_is_a_fault(make_bundle: MakeBundle, file: File,
     assert fault(make_bundle("own"), file(text)) == expected
 
 
+def test_a_file_of_other_bytes_is_a_fault(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    path = tmp_path / "examples.json"
+    path.write_bytes(b'[{"request": "\xfc", "response": {}}]')
+    assert fault(make_bundle("own"), path).startswith("examples.json is no list of {")
+
+
 def test_the_command_takes_the_file(
     make_bundle: MakeBundle, file: File, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
