@@ -34,15 +34,15 @@ def test_the_task_that_was_written_and_that_the_model_has(describe: Describe, mo
 
 REFUSED = {
     ("grid_search", "regressor"): (
-        "`task: regressor` in modelcast.yaml, but the model (GridSearchCV) is a classifier",
+        "`task: regressor` in modelcast.yaml, but the model is a classifier",
         "Write `task: classifier`, or leave the line out",
     ),
     ("grid_search", "generic"): (
-        "`task: generic` in modelcast.yaml, but the model (GridSearchCV) is a classifier",
+        "`task: generic` in modelcast.yaml, but the model is a classifier",
         "Write `task: classifier`, or leave the line out",
     ),
     ("several_outputs", "text"): (
-        "`task: text` in modelcast.yaml, but the model (LinearRegression) takes no texts",
+        "`task: text` in modelcast.yaml, but the model takes no texts",
         "Write `task: regressor`, or leave the line out",
     ),
     ("own_labels_untold", "classifier"): (
@@ -60,7 +60,7 @@ REFUSED = {
         "Write `task: generic`, or train the model with what it lacks",
     ),
     ("own_numbers", "text"): (
-        "`task: text` in modelcast.yaml, but the model (Threshold) takes no texts",
+        "`task: text` in modelcast.yaml, but the model takes no texts",
         "Write `task: generic`, or leave the line out",
     ),
 }

@@ -17,7 +17,9 @@ def main(arguments: list[str]) -> int:
     request_file, answer_file = map(Path, arguments)
     request = contract.decode(request_file.read_bytes(), DescribeRequest)
     try:
-        answer = Answer(status="described", described=describe(request))
+        described = describe(request)
+        _check_task(described, request)
+        answer = Answer(status="described", described=described)
     except Refused as refused:
         answer = Answer(status="refused", refused=refused.refusal)
     except SystemExit as end:
@@ -32,6 +34,19 @@ def _left(end: SystemExit, request: DescribeRequest) -> Refusal:
         step="describe",
         problem=f"loading or scoring {Path(request.artifact).name} ended the process: sys.exit({end.code!r})",
         fix="Raise an error instead, in the module of the repository that calls it",
+    )
+
+
+def _check_task(described: Described, request: DescribeRequest) -> None:
+    """Refuse a model that is not what modelcast.yaml says it is."""
+    takes_texts = described.signature.layout == "text"
+    if request.task in ("auto", described.task) or (request.task == "text" and takes_texts):
+        return
+    seen = "takes no texts" if request.task == "text" else f"is a {described.task}"
+    raise Refused(
+        "describe",
+        f"`task: {request.task}` in modelcast.yaml, but the model {seen}",
+        f"Write `task: {described.task}`, or leave the line out",
     )
 
 
@@ -56,7 +71,7 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     taken = inputs.describe(model, rows, request.inputs)
     columns = probe.probe(model, taken, rows)
     chosen = goldens.choose(columns, taken.layout, rows)
-    task = outputs.task_of(model, taken.layout, request.task)
+    task = outputs.task_of(model, request.task)
     signature = outputs.describe(model, task, taken.layout, columns, chosen.rows)
     golden = goldens.answer(model, signature, chosen.rows)
     goldens.check_against_training(model, golden, chosen, taken.layout, rows)
