@@ -170,7 +170,7 @@ def make_client(make_bundle: MakeBundle) -> MakeClient:
         from modelcast_runtime.app import create_app
 
         opened = open_bundle(make_bundle(bundle) if isinstance(bundle, str) else bundle)
-        store = Store.create(metrics.layout_for(opened.manifest), slots=1)
+        store = Store.create(metrics.layout_for(opened.manifest, opened.golden), slots=1)
         store.use(store.claim())
         settings = read_settings(env or {}, {}, opened.manifest.service)
         draining = is_draining or (lambda: False)

@@ -66,10 +66,14 @@ class Lane:
         headers = dict(scope["headers"])
         wanted = self._wanted(scope["query_string"])
         content = await body.read(receive, headers, self._settings.limits.body_bytes)
-        rows = await self._decode(content, headers.get(b"content-type", b"").decode("latin-1") or None)
+        content_type = headers.get(b"content-type", b"").decode("latin-1") or None
+        is_form = payload.is_form(content_type)
+        if is_form and wanted:
+            raise problems.no_room(key for key, name in _QUESTIONS.items() if name in wanted)
+        rows = await self._decode(content, content_type)
         scores = await self._score(rows, wanted)
         self._observer.scored(rows.columns.rows, scores.predictions, rows.missing, rows.unseen)
-        return self._encode(scores, wanted)
+        return self._encode(scores, wanted, is_list=is_form)
 
     async def _decode(self, content: bytes, content_type: str | None) -> payload.Decoded:
         decode = partial(
@@ -109,15 +113,19 @@ class Lane:
                 raise
             raise problems.refused_by_model(rows.locate(row, None), type(error).__name__) from error
 
-    def _encode(self, scores: Scores, wanted: frozenset[Wanted]) -> Response:
+    def _encode(self, scores: Scores, wanted: frozenset[Wanted], *, is_list: bool) -> Response:
         identity = answer.new_prediction_id()
-        content = answer.encode(
-            scores,
-            self._manifest.signature,
-            model_name=self._manifest.name,
-            model_version=self._manifest.version,
-            prediction_id=identity,
-            wanted=wanted,
+        content = (
+            answer.encode_list(scores)
+            if is_list
+            else answer.encode(
+                scores,
+                self._manifest.signature,
+                model_name=self._manifest.name,
+                model_version=self._manifest.version,
+                prediction_id=identity,
+                wanted=wanted,
+            )
         )
         named = ((b"model-version", self._manifest.version.encode()), (b"prediction-id", identity.encode()))
         return Response(status=200, headers=((b"content-type", b"application/json"), *named), body=content)

@@ -3,16 +3,24 @@
 Every label value comes from a tuple here or from the manifest, so no client can make a new series.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import groupby, product
 
+import numpy as np
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
-from modelcast_runtime.contract import Column, Label, Manifest, label_text
-from modelcast_runtime.store import Cells, Layout, Series, Store
+from modelcast_runtime.contract import Column, Golden, Label, Manifest, label_text
+from modelcast_runtime.store import Cells, Labels, Layout, Series, Store
 
 OTHER = "other"
 PROTOCOLS = ("predict", OTHER)
@@ -24,6 +32,7 @@ ROWS = "modelcast_rows_total"
 BATCH_ROWS = "modelcast_batch_rows"
 IN_FLIGHT = "modelcast_in_flight"
 PREDICTIONS = "modelcast_predictions_total"
+PREDICTION = "modelcast_prediction"
 INPUT_MISSING = "modelcast_input_missing_total"
 INPUT_UNSEEN = "modelcast_input_unseen_total"
 _MODEL_INFO = "modelcast_model_info"
@@ -35,16 +44,20 @@ _OPENMETRICS = "application/openmetrics-text"
 _VERSIONS = ("", "1.0.0")
 
 
-def layout_for(manifest: Manifest) -> Layout:
+def layout_for(manifest: Manifest, golden: Golden) -> Layout:
     """The series of one model, all of them from the start: a series that appears late hides its first increase."""
     signature = manifest.signature
-    return Layout.of((*_requests(), *_predictions(signature.classes or ()), *_inputs(signature.inputs)))
+    predicted = (*_predictions(signature.classes or ()), *_prediction(manifest, golden))
+    return Layout.of((*_requests(), *predicted, *_inputs(signature.inputs)))
 
 
-def exposition(store: Store, manifest: Manifest, accept: str | None) -> tuple[bytes, str]:
-    """All workers summed, as text, and its content type: OpenMetrics where `accept` names it, else the plain format."""
+def exposition(store: Store, manifest: Manifest, accept: str | None, prefix: str = "") -> tuple[bytes, str]:
+    """All workers summed, as text, and its content type: OpenMetrics where `accept` names it, else the plain format.
+
+    Under `prefix`, where it is not empty, the metrics of nachlass are told too.
+    """
     registry = CollectorRegistry()
-    registry.register(_Reading(store, manifest))
+    registry.register(_Reading(store, manifest, prefix))
     # Never the caller's own header: the formatter raises TypeError on `version=x` and echoes any number back.
     encode, content_type = choose_encoder(_OPENMETRICS if _asks_openmetrics(accept or "") else "")
     return encode(registry), content_type
@@ -74,6 +87,34 @@ def _predictions(classes: Iterable[Label]) -> Iterator[Series]:
         yield Series(name=PREDICTIONS, kind="counter", help="Rows by predicted class.", labels=(("class", label),))
 
 
+def _prediction(manifest: Manifest, golden: Golden) -> Iterator[Series]:
+    if manifest.task == "regressor" and [output.shape for output in manifest.signature.outputs] == [(-1,)]:
+        yield Series(name=PREDICTION, kind="histogram", help="Predicted numbers.", bounds=_round_bounds(golden))
+
+
+_BUCKETS = 10
+_BEYOND = 2
+_ROUND = (1, 2, 5, 10)
+
+
+def _round_bounds(golden: Golden) -> tuple[float, ...]:
+    """About ten steps of a round width over what was predicted for the golden rows, and two beyond on each side.
+
+    None below zero without need: a histogram that counts there has no sum, as sums of counters may not fall.
+    """
+    numbers = [number for number in golden.predictions if isinstance(number, int | float)]
+    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
+    width = high / _BUCKETS - low / _BUCKETS or abs(high) / _BUCKETS or 1.0
+    power = math.floor(math.log10(width))
+    factor = next((factor for factor in _ROUND if float(f"{factor}e{power}") >= width), _ROUND[-1])
+    step = float(f"{factor}e{power}")
+    first, last = math.floor(low / step) - _BEYOND, math.ceil(high / step) + _BEYOND
+    steps = range(first if low < 0 else max(first, 0), last + 1)
+    # By way of a text, as 3 * 0.1 is no round number.
+    bounds = {float(f"{count * factor}e{power}") for count in steps}
+    return tuple(sorted(bound for bound in bounds if math.isfinite(bound)))
+
+
 def _inputs(columns: Iterable[Column]) -> Iterator[Series]:
     missing, unseen = "Missing values, by input.", "Values that the model was not fitted on, by input."
     for column in columns:
@@ -94,9 +135,10 @@ def _asks_openmetrics(accept: str) -> bool:
 class _Reading:
     """One scrape, as prometheus_client's registry asks for it."""
 
-    def __init__(self, store: Store, manifest: Manifest) -> None:
+    def __init__(self, store: Store, manifest: Manifest, prefix: str) -> None:
         self._store = store
         self._manifest = manifest
+        self._prefix = prefix
 
     def collect(self) -> Iterator[Metric]:
         """Every family once, over one sum of the slots."""
@@ -105,6 +147,34 @@ class _Reading:
         layout = self._store.layout
         for _, members in groupby(layout.series, key=lambda series: series.name):
             yield _family([(series, totals[layout.spans[series.name, series.labels]]) for series in members])
+        if self._prefix:
+            yield from _as_nachlass(self._prefix, layout, totals, self._manifest.signature.classes or ())
+
+
+def _as_nachlass(prefix: str, layout: Layout, totals: Cells, classes: Iterable[Label]) -> Iterator[Metric]:
+    """The same numbers under the names that nachlass' users scrape: no cell of their own, no cost to a request."""
+
+    def cells(name: str, labels: Labels = ()) -> Cells:
+        return totals[layout.spans[name, labels]]
+
+    scoring = [(("protocol", protocol),) for protocol in PROTOCOLS if protocol != OTHER]
+    seconds: Cells = np.sum([cells(REQUEST_SECONDS, labels) for labels in scoring], axis=0)
+    yield SummaryMetricFamily(
+        f"{prefix}_processing_seconds",
+        "Seconds from a scoring request's head to its answer.",
+        count_value=seconds[:-1].sum(),
+        sum_value=seconds[-1],
+    )
+    # The text of a label is Python's own there: True, where ours is true.
+    if texts := {label_text(label): str(label) for label in classes}:
+        counter = CounterMetricFamily(f"{prefix}_predictions", "Rows by predicted value.", labels=("value",))
+        for label, text in texts.items():
+            counter.add_metric((text,), float(cells(PREDICTIONS, (("class", label),))[0]))
+        yield counter
+    for series in layout.series:
+        if series.name == PREDICTION:
+            buckets, total = _buckets(series, cells(PREDICTION)), float(cells(PREDICTION)[-1])
+            yield HistogramMetricFamily(f"{prefix}_predictions", series.help, buckets=buckets, sum_value=total)
 
 
 def _model_info(manifest: Manifest) -> Metric:

@@ -45,6 +45,8 @@ class Observer:
             value: layout.start(metrics.PREDICTIONS, (("class", label_text(value)),))
             for value in manifest.signature.classes or ()
         }
+        self._prediction = next((one for one in layout.series if one.name == metrics.PREDICTION), None)
+        self._prediction_cells = layout.start(metrics.PREDICTION) if self._prediction else 0
         inputs = manifest.signature.inputs
         self._missing = _input_cells(layout, metrics.INPUT_MISSING, (one.name for one in inputs))
         watched = (one.name for one in inputs if metrics.is_watched(one))
@@ -74,10 +76,20 @@ class Observer:
         if self._classes and predictions.ndim == 1:  # several outputs share no list of classes: not counted
             for value, count in _tally(predictions):
                 self._add(self._classes.get(value), count)
+        if self._prediction and predictions.dtype.kind in "iuf":
+            self._count_numbers(predictions, self._prediction.bounds)
         for name, count in missing.items():
             self._add(self._missing.get(name), count)
         for name, count in unseen.items():
             self._add(self._unseen.get(name), count)
+
+    def _count_numbers(self, predictions: npt.NDArray[np.generic], bounds: tuple[float, ...]) -> None:
+        # What is no number would make the sum none for ever.
+        numbers = predictions[np.isfinite(predictions)].astype(np.float64)
+        row, first = self._row, self._prediction_cells
+        for bucket, count in Counter(np.searchsorted(bounds, numbers).tolist()).items():
+            row[first + bucket] += count
+        row[first + len(bounds) + 1] += float(numbers.sum())
 
     def _add(self, cell: int | None, count: int) -> None:
         if cell is not None:

@@ -21,7 +21,7 @@ def create_pages(
     """The pages of one bundle."""
     pages = Flask("modelcast", static_folder=None)
     _add_health(pages, health)
-    _add_metrics(pages, bundle, store)
+    _add_metrics(pages, bundle, store, settings.metrics_prefix)
     _add_description(pages, bundle, settings)
     for path in scoring_paths:
         # The lane answers POST before it comes here; Flask knows the path so that a GET is a 405 and says `Allow`.
@@ -37,9 +37,9 @@ def _add_health(pages: Flask, health: Health) -> None:
     pages.add_url_rule("/readyz", "readyz", lambda: (health.report(), 200 if health.is_ready() else 503))
 
 
-def _add_metrics(pages: Flask, bundle: Bundle, store: Store) -> None:
+def _add_metrics(pages: Flask, bundle: Bundle, store: Store, prefix: str) -> None:
     def exposition() -> Response:
-        content, content_type = metrics.exposition(store, bundle.manifest, request.headers.get("Accept"))
+        content, content_type = metrics.exposition(store, bundle.manifest, request.headers.get("Accept"), prefix)
         return Response(content, content_type=content_type)
 
     # nachlass' clients POST to it.

@@ -1,17 +1,17 @@
-"""A request's body becomes checked columns: every form of JSON, and CSV, meet in one `Table`.
+"""A request's body becomes checked columns: every form of JSON, CSV and nachlass' form meet in one `Table`.
 
 Whole rows and columns are compared at once; a body is walked only to find the place that a problem names.
 """
 
 import codecs
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 import orjson
 
-from modelcast_runtime import payload_csv, problems
+from modelcast_runtime import payload_csv, payload_form, problems
 from modelcast_runtime.columns import Columns, Locate, Table, to_arrays
 from modelcast_runtime.contract import Cell, Signature
 from modelcast_runtime.problems import Problem, describe, member, quoted
@@ -33,6 +33,11 @@ def decode(body: bytes, content_type: str | None, signature: Signature, *, extra
     table = _reader(content_type)(body, terms)
     columns, unseen, missing = to_arrays(table, signature)
     return Decoded(columns, table.locate, unseen, missing)
+
+
+def is_form(content_type: str | None) -> bool:
+    """Whether a client of nachlass asks, who expects a bare list."""
+    return content_type is not None and _reader(content_type) is _read_form
 
 
 def decode_rows(rows: Sequence[Sequence[Cell]], signature: Signature) -> Columns:
@@ -97,10 +102,7 @@ def _reader(content_type: str | None) -> Callable[[bytes, _Terms], Table]:
 
 
 def _read_json(body: bytes, terms: _Terms) -> Table:
-    try:
-        document = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
-    except orjson.JSONDecodeError as error:
-        raise _not_json(body, error) from None
+    document = _parsed(body)
     if type(document) is list:
         return _instances(document, "$", terms)
     if type(document) is not dict:
@@ -114,12 +116,20 @@ def _read_json(body: bytes, terms: _Terms) -> Table:
     return _FORMS[form](content, f"$.{form}", terms)
 
 
-def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+def _parsed(body: bytes, within: str = "") -> Any:
+    try:
+        return orjson.loads(body.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError as error:
+        raise _not_json(body, error, within) from None
+
+
+def _not_json(body: bytes, error: orjson.JSONDecodeError, within: str) -> Problem:
     try:
         body.decode()
     except UnicodeDecodeError as flaw:
-        return problems.not_utf8(body, flaw.start)
-    return problems.not_json(f"line {error.lineno}, column {error.colno}", "something else" if body else "nothing")
+        return problems.not_utf8(body, flaw.start, within)
+    at = f"{within}line {error.lineno}, column {error.colno}"
+    return problems.not_json(at, "something else" if body else "nothing")
 
 
 def _instances(rows: Any, at: str, terms: _Terms) -> Table:
@@ -182,15 +192,19 @@ def _columns(columns: Any, at: str, terms: _Terms) -> Table:
     if type(columns) is not dict:
         raise problems.wrong_form(at, "an object with a list of values for each input", describe(columns))
     _check_object(columns, at, terms)
-    values = [columns[name] for name in terms.names]
-    for name, column in zip(terms.names, values, strict=True):
+    return _by_column([columns[name] for name in terms.names], terms.names, at, terms)
+
+
+def _by_column(columns: Sequence[Any], names: Sequence[str], at: str, terms: _Terms) -> Table:
+    """Lists of values in the signature's order; `names` are what the request calls them."""
+    for name, column in zip(names, columns, strict=True):
         if type(column) is not list:
             raise problems.wrong_form(f"{at}{member(name)}", "a list of values", describe(column))
-        if len(column) != len(values[0]):
-            raise problems.ragged(f"{at}{member(name)}", len(values[0]), len(column))
-    terms.check_count(len(values[0]), at)
-
-    return Table(len(values[0]), values, lambda row, name: f"{at}{'.*' if name is None else member(name)}[{row}]")
+        if len(column) != len(columns[0]):
+            raise problems.ragged(f"{at}{member(name)}", len(columns[0]), len(column))
+    terms.check_count(len(columns[0]), at)
+    steps = {None: ".*"} | dict(zip(terms.names, map(member, names), strict=True))
+    return Table(len(columns[0]), columns, lambda row, name: f"{at}{steps[name]}[{row}]")
 
 
 def _split(split: Any, at: str, terms: _Terms) -> Table:
@@ -240,6 +254,31 @@ def _in_lines(lines: Sequence[int]) -> Locate:
     return lambda row, name: f"line {lines[row]}{'' if name is None else f', column {quoted(name)}'}"
 
 
+def _read_form(body: bytes, terms: _Terms) -> Table:
+    """What pandas' `read_json` took: a list of rows or, for one column, of strings; or columns, listed or labelled."""
+    at = f"$.{payload_form.FIELD}"
+    document = _parsed(payload_form.json_args(body), f"{at}, ")
+    if type(document) is not dict:
+        return _rows(document, at, terms, _ROWS | _TEXTS if len(terms.names) == 1 else _ROWS)
+    names = payload_form.names_sent(document, terms.signature)
+    if names == terms.names:
+        _check_object(document, at, terms)
+    columns = [document[name] for name in names]
+    labelled = all(type(column) is dict for column in columns)
+    return (_labelled if labelled else _by_column)(columns, names, at, terms)
+
+
+def _labelled(columns: Sequence[dict[str, Any]], names: Sequence[str], at: str, terms: _Terms) -> Table:
+    """Columns as pandas' `to_json` writes them: an object from the row's label to the value."""
+    labels = list(columns[0])
+    for name, column in zip(names, columns, strict=True):
+        if column.keys() != columns[0].keys():
+            raise problems.other_labels(f"{at}{member(name)}", f"{at}{member(names[0])}")
+    table = _by_column([[column[label] for label in labels] for column in columns], names, at, terms)
+    steps = {None: ".*"} | dict(zip(terms.names, map(member, names), strict=True))
+    return replace(table, locate=lambda row, name: f"{at}{steps[name]}{member(labels[row])}")
+
+
 _Read = Callable[[Any, str, _Terms], Table]
 _Kinds = dict[type, tuple[str, _Read]]
 _OBJECTS: _Kinds = {dict: ("an object", _objects)}
@@ -247,4 +286,9 @@ _ROWS: _Kinds = {list: ("a list", _lists)} | _OBJECTS
 _TEXTS: _Kinds = {str: ("a string", _texts)}
 _ONE_FORM = "a list of rows, or an object with one of the keys instances, records, columns and split"
 _FORMS: dict[str, _Read] = {"instances": _instances, "records": _records, "columns": _columns, "split": _split}
-_READERS = {"": _read_json, "application/json": _read_json, "text/csv": _read_csv}
+_READERS = {
+    "": _read_json,
+    "application/json": _read_json,
+    "text/csv": _read_csv,
+    "application/x-www-form-urlencoded": _read_form,
+}

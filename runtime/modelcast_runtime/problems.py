@@ -97,15 +97,49 @@ def not_json(at: str, got: str = "something else") -> Problem:
     return _content("Not JSON", at, "JSON", got, "NaN, Infinity, comments and trailing commas are not JSON.")
 
 
-def not_utf8(body: bytes, start: int) -> Problem:
+def not_utf8(body: bytes, start: int, within: str = "") -> Problem:
     """400: the bytes from `start` on are no text."""
     line = body.count(b"\n", 0, start) + 1
-    return _content("Not UTF-8", f"line {line}", "UTF-8", "other bytes", "Encode the body as UTF-8.")
+    return _content("Not UTF-8", f"{within}line {line}", "UTF-8", "other bytes", "Encode the body as UTF-8.")
 
 
 def not_csv(at: str, expected: str, got: str) -> Problem:
     """400: quotes or line ends that no CSV has."""
     return _content("Not CSV", at, expected, got, 'Put the field in double quotes, and write a quote in it as "".')
+
+
+def wrong_field(got: str) -> Problem:
+    """400: a form that is not nachlass' one field. What it holds is not named: a `&` in a value looks like a field."""
+    advice = (
+        "Percent-encode the JSON in it (curl --data-urlencode), or send the JSON alone with the Content-Type "
+        "application/json."
+    )
+    return _content("Wrong field", "$", "a form with the one field json_args", got, advice)
+
+
+def pickled() -> Problem:
+    """400: nachlass' other field, which holds a pickle."""
+    advice = "It was not read: to unpickle it would execute code of the caller. Send the rows as JSON in json_args."
+    return _content("Pickled rows", "$.args", "the field json_args", "pickled Python", advice)
+
+
+def bad_percent(at: str) -> Problem:
+    """400: a percent sign in a form that begins no `%XX`."""
+    advice = "Encode the form with a library, or by curl --data-urlencode; a percent sign is %25."
+    return _content("Bad percent-encoding", at, "% and two hexadecimal digits", "% and something else", advice)
+
+
+def other_labels(at: str, first: str) -> Problem:
+    """400: columns by the row's label that do not have the same rows."""
+    advice = "Send one value for each row in every column."
+    return _content("Other labels", at, f"the same rows as in {first}", "other rows", advice)
+
+
+def no_room(keys: Iterable[str]) -> Problem:
+    """400: a question to which a bare list of predictions cannot hold the answer."""
+    asked = " and ".join(keys)
+    advice = f"It is answered by a bare list of predictions: leave {asked} out of the query, or send JSON or CSV."
+    return _content("No room", f"?{asked}", "a request as JSON or CSV", "a form", advice)
 
 
 def wrong_form(at: str, expected: str, got: str) -> Problem:
@@ -223,7 +257,8 @@ def _too_much(title: str, most: str, setting: str) -> Problem:
 
 def unsupported_media_type() -> Problem:
     """415, with `Accept` (RFC 9110, 15.5.16)."""
-    return _unsupported("Unsupported media type", "Content-Type", ("application/json", "text/csv"), "Accept")
+    accepted = ("application/json", "text/csv", "application/x-www-form-urlencoded")
+    return _unsupported("Unsupported media type", "Content-Type", accepted, "Accept")
 
 
 def unsupported_charset() -> Problem:
@@ -237,7 +272,8 @@ def unsupported_encoding() -> Problem:
 
 
 def _unsupported(title: str, what: str, accepted: Sequence[str], answer: str = "") -> Problem:
-    expected, headers = " or ".join(accepted), ((answer, ", ".join(accepted)),) if answer else ()
+    expected = " or ".join(filter(None, (", ".join(accepted[:-1]), accepted[-1])))
+    headers = ((answer, ", ".join(accepted)),) if answer else ()
     detail = f"Expected the {what} {expected}, got another. Send one of these, or no {what} at all."
     return Problem(status=415, title=title, detail=detail, expected=expected, got=f"another {what}", headers=headers)
 

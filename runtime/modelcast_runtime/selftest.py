@@ -24,7 +24,7 @@ def run(root: Path, example_file: Path | None = None) -> str:
     """Open, verify, score, look at every page and hold every example; a sentence, or `BundleError`."""
     bundle = open_bundle(root)
     settings = read_settings(os.environ, {}, bundle.manifest.service)
-    store = Store.create(metrics.layout_for(bundle.manifest), slots=1)
+    store = Store.create(metrics.layout_for(bundle.manifest, bundle.golden), slots=1)
     store.use(store.claim())
     app = create_app(bundle, load_scorer(bundle), store=store, settings=settings)
     done = f"{bundle.manifest.name} {bundle.manifest.version}: {len(bundle.golden.rows)} golden rows reproduced"

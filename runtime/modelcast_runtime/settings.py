@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Settings:
     workers: int
     limits: Limits
     extra_inputs: Literal["refuse", "ignore"]
+    metrics_prefix: str
+    """Under which nachlass' metrics are told too; empty where they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,12 @@ def _word(*words: str) -> Kind:
         return text
 
     return Kind(" or ".join(words), "one of them", read)
+
+
+def _prefix(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text) or text == "modelcast":
+        raise ValueError
+    return text
 
 
 _TEXT = Kind("a text", "a text", str)
@@ -131,6 +140,14 @@ SETTINGS: tuple[Setting, ...] = (
         meaning="what is done with inputs that the model does not have: `refuse` (400) or `ignore`",
         kind=_word("refuse", "ignore"),
     ),
+    Setting(
+        key="metrics_prefix",
+        env=("S2I_APP_METRICS_PREFIX",),
+        default="not shown",
+        meaning="shows nachlass' metrics at /metrics too: `PREFIX_processing_seconds`, and `PREFIX_predictions_total` "
+        "by value or, of a regressor, the histogram `PREFIX_predictions`",
+        kind=Kind("a Prometheus name other than modelcast (letters, digits and _)", "one like my_model", _prefix),
+    ),
 )
 
 
@@ -154,6 +171,7 @@ def read_settings(
             sealed.limits, **{name: value for name, value in limits.items() if value is not None}
         ),
         extra_inputs=given["extra_inputs"] or sealed.extra_inputs,
+        metrics_prefix=given["metrics_prefix"] or "",
     )
 
 

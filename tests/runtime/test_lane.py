@@ -1,13 +1,16 @@
 """`POST /predict` of the real application: the forms, the questions, the headers, and every refusal as a whole."""
 
 import asyncio
+import base64
 import gzip
 import json
+import pickle
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -210,13 +213,17 @@ def test_no_bytes_beyond_the_limit_in_force(make_client: MakeClient) -> None:
 
 
 def test_a_media_type_that_is_not_read_is_refused_with_those_that_are(make_client: MakeClient) -> None:
-    detail = "Expected the Content-Type application/json or text/csv, got another. Send one of these, or no Content-Type at all."
+    detail = "Expected the Content-Type application/json, text/csv or application/x-www-form-urlencoded, got another. Send one of these, or no Content-Type at all."
     expected = problem(
-        415, "unsupported-media-type", detail, expected="application/json or text/csv", got="another Content-Type"
+        415,
+        "unsupported-media-type",
+        detail,
+        expected="application/json, text/csv or application/x-www-form-urlencoded",
+        got="another Content-Type",
     )
     answer = make_client()("POST", "/predict", b"1313", content_type="application/x-parquet")
     check_refused(answer, expected)
-    assert answer.headers["accept"] == "application/json, text/csv"
+    assert answer.headers["accept"] == "application/json, text/csv, application/x-www-form-urlencoded"
 
 
 def test_an_encoding_that_is_not_read_is_refused_with_those_that_are(make_client: MakeClient) -> None:
@@ -388,3 +395,86 @@ def test_a_row_that_only_has_no_probabilities_is_found_where_they_are_asked() ->
     columns = Columns(rows=5, arrays={"x": np.arange(5)})
     assert refused_row(Refusing(3), columns, frozenset({"predict_proba"})) == 3
     assert refused_row(Refusing(3), columns, frozenset()) is None
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def form(document: Any) -> bytes:
+    return urlencode({"json_args": json.dumps(document)}).encode()
+
+
+def test_a_client_of_nachlass_gets_a_bare_list(make_client: MakeClient) -> None:
+    client = make_client("text")
+    texts = ["win money", "lunch at ten"]
+    expected = client("POST", "/predict", texts).json()["predictions"]
+    assert expected == [True, False]
+    answer = client("POST", "/predict", form(texts), content_type=FORM)
+    assert (answer.status, answer.json()) == (200, expected)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["model-version"] == "sha256:3f2a"
+    assert re.fullmatch("[0-9A-Z]{26}", answer.headers["prediction-id"])
+    assert client("POST", "/predict", form(texts[:1]), content_type=FORM).json() == [True]
+    metrics = client("GET", "/metrics").body.decode()
+    assert 'modelcast_requests_total{code="200",protocol="predict"} 3.0' in metrics
+    assert "modelcast_rows_total 5.0" in metrics
+
+
+def test_several_outputs_are_lists_in_a_bare_list_too(make_client: MakeClient) -> None:
+    client = make_client("pair")
+    rows = [{"x": 1, "y": 2, "z": 3}, {"x": 0, "y": 0, "z": 0}]
+    labelled = {name: {"0": row[name], "1": row[name]} for row in rows[:1] for name in row}
+    expected = client("POST", "/predict", rows).json()["predictions"]
+    assert client("POST", "/predict", form(rows), content_type=FORM).json() == expected
+    assert client("POST", "/predict", form(labelled), content_type=FORM).json() == [expected[0]] * 2
+
+
+def test_a_bare_list_has_no_room_for_probabilities(make_client: MakeClient) -> None:
+    answer = make_client("text")("POST", "/predict?proba=true", form(["a"]), content_type=FORM)
+    advice = "It is answered by a bare list of predictions: leave proba out of the query, or send JSON or CSV."
+    check_refused(answer, content("no-room", "?proba", "a request as JSON or CSV", "a form", advice))
+    assert make_client("text")("POST", "/predict?proba=0", form(["a"]), content_type=FORM).status == 200
+
+
+def test_pickled_rows_are_refused_unread(make_client: MakeClient, tmp_path: Path) -> None:
+    class Touch:
+        def __reduce__(self) -> Any:
+            return (tmp_path.joinpath("touched").write_text, ("x",))
+
+    body = urlencode({"args": base64.b64encode(pickle.dumps(Touch()))}).encode()
+    answer = make_client("text")("POST", "/predict", body, content_type=FORM)
+    advice = "It was not read: to unpickle it would execute code of the caller. Send the rows as JSON in json_args."
+    check_refused(answer, content("pickled-rows", "$.args", "the field json_args", "pickled Python", advice))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_that_the_model_refuses_is_named_in_the_form(make_client: MakeClient) -> None:
+    rows = {"seconds": {"7": 0, "9": 0}, "value": {"7": 1, "9": -1313.25}}
+    answer = make_client("own")("POST", "/predict", form(rows), content_type=FORM)
+    advice = "GET /schema lists what the inputs take."
+    check_refused(
+        answer,
+        content(
+            "refused-by-the-model", "$.json_args.*['9']", "a row that the model can score",
+            "one on which it raises ValueError", advice, title="Refused by the model",
+        ),
+    )  # fmt: skip
+
+
+def test_a_form_is_read_compressed_and_held_to_the_limits(make_client: MakeClient) -> None:
+    client = make_client("text", env={"MODELCAST_LIMITS_BODY_BYTES": "200", "MODELCAST_LIMITS_ROWS": "2"})
+    packed = gzip.compress(form(["win money", "a"]))
+    assert client("POST", "/predict", packed, content_type=FORM, content_encoding="gzip").status == 200
+    assert client("POST", "/predict", form(["a"] * 3), content_type=FORM).json()["title"] == "Too many rows"
+    assert client("POST", "/predict", form(["a" * 200]), content_type=FORM).json()["title"] == "Body too large"
+
+
+def test_what_curl_sends_without_a_content_type_of_its_own_is_told_so(make_client: MakeClient) -> None:
+    answer = make_client()("POST", "/predict", json.dumps({"instances": [ROW]}).encode(), content_type=FORM)
+    advice = (
+        "Percent-encode the JSON in it (curl --data-urlencode), or send the JSON alone with the Content-Type "
+        "application/json."
+    )
+    check_refused(
+        answer, content("wrong-field", "$", "a form with the one field json_args", "JSON without a field", advice)
+    )

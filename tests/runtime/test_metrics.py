@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modelcast_runtime import metrics
-from modelcast_runtime.contract import Column, Compilation, Label, Manifest, Output, Signature, Task
+from modelcast_runtime.contract import Cell, Column, Compilation, Golden, Label, Manifest, Output, Signature, Task
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.store import Store
 from prometheus_client import Metric
@@ -78,9 +78,9 @@ COLUMNS = (
 class Service:
     """One worker's store and observer, and the scrape that an outsider sees."""
 
-    def __init__(self, manifest: Manifest, slots: int = 1) -> None:
+    def __init__(self, manifest: Manifest, slots: int = 1, predicted: tuple[Cell, ...] = ()) -> None:
         self.manifest = manifest
-        self.store = Store.create(metrics.layout_for(manifest), slots)
+        self.store = Store.create(metrics.layout_for(manifest, Golden(rows=(), predictions=predicted)), slots)
         self.store.use(self.store.claim())
         self.observer = Observer(self.store, manifest)
 
@@ -289,10 +289,84 @@ def test_predictions_are_counted_by_known_class(
     assert {sample.labels["class"]: sample.value for sample in family.samples} == expected
 
 
-def test_a_regressors_predictions_are_not_counted() -> None:
-    service = Service(manifest_of(classes=None, task="regressor"))
-    service.observer.scored(2, np.array([0.25, 0.5]), {}, {})
-    assert service.value("modelcast_rows_total") == 2.0
+def buckets(family: Metric) -> dict[str, float]:
+    return {sample.labels["le"]: sample.value for sample in family.samples if sample.name.endswith("_bucket")}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "counted", "total"),
+    [
+        pytest.param(np.array([1.9]), {"2.0": 1, "3.0": 1, "+Inf": 1}, 1.9, id="one"),
+        pytest.param(np.array([2.0]), {"1.0": 0, "2.0": 1}, 2.0, id="on a bound"),
+        pytest.param(
+            np.array([0.5, 99.5, -1e9]), {"0.0": 1, "1.0": 2, "12.0": 2, "+Inf": 3}, 100.0 - 1e9, id="outside"
+        ),
+        pytest.param(np.array([np.nan, np.inf, -np.inf, 4.0]), {"3.0": 0, "4.0": 1, "+Inf": 1}, 4.0, id="no numbers"),
+        pytest.param(np.array([np.nan]), {"+Inf": 0}, 0.0, id="no number at all"),
+        pytest.param(np.arange(10, dtype=np.int32), {"0.0": 1, "5.0": 6, "+Inf": 10}, 45.0, id="integers"),
+        pytest.param(np.array([1.5], np.float32), {"1.0": 0, "2.0": 1}, 1.5, id="small floats"),
+        pytest.param(np.array([[1.5], [2.5]]), {"+Inf": 2}, 4.0, id="a column"),
+        pytest.param(np.array([1.5, None], object), {"+Inf": 0}, 0.0, id="objects"),
+    ],
+)
+def test_a_regressors_predictions_are_a_histogram_over_round_bounds(
+    predictions: "np.ndarray[Any, Any]", counted: dict[str, float], total: float
+) -> None:
+    service = Service(manifest_of(classes=None, task="regressor"), predicted=(0.5, 3.25, None, 10))
+    service.observer.scored(len(predictions), predictions, {}, {})
+    family = service.families()["modelcast_prediction"]
+    assert family.type == "histogram"
+    told = buckets(family)
+    assert list(told) == [f"{bound}.0" for bound in range(13)] + ["+Inf"]
+    assert {bound: told[bound] for bound in counted} == counted
+    assert service.value("modelcast_prediction_sum") == total
+    assert "modelcast_predictions" not in service.families()
+
+
+BOUNDS: list[tuple[tuple[Cell, ...], list[float]]] = [
+    ((0.1, 0.3), [0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22, 0.24, 0.26, 0.28, 0.3, 0.32, 0.34]),
+    ((152.0, 31.0, 300.5), [0, 50, 100, 150, 200, 250, 300, 350, 400, 450]),
+    ((2,), [1.6, 1.8, 2, 2.2, 2.4]),
+    ((-50, 50.0), [-70, -60, -50, -40, -30, -20, -10, 0, 10, 20, 30, 40, 50, 60, 70]),
+    ((None, 0.0), [0, 1, 2]),
+    ((), [0, 1, 2]),
+    ((1e308, 1e308), [8e307, 9e307, 1e308, 1.1e308, 1.2e308]),
+    ((5e-324, 0.0), [0, 1, 2, 3]),
+]
+
+
+@pytest.mark.parametrize(("predicted", "expected"), BOUNDS, ids=str)
+def test_the_bounds_are_round_and_reach_beyond_what_was_predicted(
+    predicted: tuple[Cell, ...], expected: list[float]
+) -> None:
+    service = Service(manifest_of(classes=None, task="regressor"), predicted=predicted)
+    told = list(buckets(service.families()["modelcast_prediction"]))
+    assert [float(bound) for bound in told] == [*expected, np.inf]
+
+
+@given(st.lists(st.floats(-1e307, 1e307), min_size=1, max_size=4))
+def test_any_predictions_give_a_few_ascending_bounds_around_them(predicted: list[float]) -> None:
+    service = Service(manifest_of(classes=None, task="regressor"), predicted=tuple(predicted))
+    *bounds, _ = map(float, buckets(service.families()["modelcast_prediction"]))
+    assert bounds == sorted(set(bounds))
+    assert len(bounds) <= 18
+    assert bounds[0] <= min(predicted)
+    assert bounds[-1] >= max(predicted)
+
+
+def test_predictions_below_zero_are_counted_without_a_sum_which_could_fall() -> None:
+    service = Service(manifest_of(classes=None, task="regressor"), predicted=(-50, 50))
+    service.observer.scored(2, np.array([-12.0, 7.0]), {}, {})
+    family = service.families()["modelcast_prediction"]
+    assert {bound: count for bound, count in buckets(family).items() if bound in ("-20.0", "-10.0", "10.0", "+Inf")} == {
+        "-20.0": 0.0, "-10.0": 1.0, "10.0": 2.0, "+Inf": 2.0
+    }  # fmt: skip
+    assert {sample.name for sample in family.samples} == {"modelcast_prediction_bucket"}
+
+
+@pytest.mark.parametrize("task", ["classifier", "clusterer", "generic"])
+def test_what_predicts_no_numbers_has_no_histogram(task: Task) -> None:
+    assert "modelcast_prediction" not in Service(manifest_of(classes=None, task=task)).families()
 
 
 @pytest.mark.parametrize(
@@ -365,7 +439,7 @@ def assert_names_come_back(accept: str | None, names: list[str]) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 def test_four_workers_add_up_exactly() -> None:
     manifest = manifest_of(inputs=COLUMNS)
-    store = Store.create(metrics.layout_for(manifest), slots=5)
+    store = Store.create(metrics.layout_for(manifest, Golden(rows=(), predictions=())), slots=5)
     children = []
     for _ in range(4):
         slot = store.claim()

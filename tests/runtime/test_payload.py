@@ -332,15 +332,15 @@ def test_json_is_what_the_content_type_says_or_none(content_type: str | None) ->
 def test_another_content_type_is_refused_with_the_accepted_ones(content_type: str) -> None:
     with pytest.raises(Problem) as caught:
         decode([ROW], content_type=content_type)
-    assert caught.value.headers == (("Accept", "application/json, text/csv"),)
+    assert caught.value.headers == (("Accept", "application/json, text/csv, application/x-www-form-urlencoded"),)
     assert json.loads(caught.value.to_bytes()) == {
         "type": "urn:modelcast:problem:unsupported-media-type",
         "title": "Unsupported media type",
         "status": 415,
-        "detail": "Expected the Content-Type application/json or text/csv, got another. "
+        "detail": "Expected the Content-Type application/json, text/csv or application/x-www-form-urlencoded, got another. "
         "Send one of these, or no Content-Type at all.",
         "at": None,
-        "expected": "application/json or text/csv",
+        "expected": "application/json, text/csv or application/x-www-form-urlencoded",
         "got": "another Content-Type",
     }
 

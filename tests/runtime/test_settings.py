@@ -31,7 +31,7 @@ def read(env: dict[str, str], flags: dict[str, object] | None = None, sealed: Se
 
 
 def test_without_any_word_the_defaults_hold() -> None:
-    expected = Settings(host="0.0.0.0", port=8080, workers=2, limits=Limits(), extra_inputs="refuse")
+    expected = Settings(host="0.0.0.0", port=8080, workers=2, limits=Limits(), extra_inputs="refuse", metrics_prefix="")
     assert read({}) == expected
 
 
@@ -77,8 +77,38 @@ def test_every_limit_has_a_variable() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("pipeline", "pipeline"),
+        ('"pipeline"', "pipeline"),
+        (" 'my_App2' ", "my_App2"),
+        ("_", "_"),
+        ("", ""),
+        ('""', ""),
+    ],
+)
+def test_the_prefix_of_nachlass_metrics_is_read_without_the_quotes_that_s2i_keeps(text: str, prefix: str) -> None:
+    assert read({"S2I_APP_METRICS_PREFIX": text}).metrics_prefix == prefix
+
+
+@pytest.mark.parametrize("text", ["my-app", "1st", "naïve", "a b", "a:b", 'a"b', "modelcast"])
+def test_a_prefix_that_no_metric_can_have_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({"S2I_APP_METRICS_PREFIX": text})
+    assert str(caught.value).startswith(
+        "S2I_APP_METRICS_PREFIX: expected a Prometheus name other than modelcast (letters, digits and _), got "
+    )
+
+
+@pytest.mark.parametrize(
     ("env", "flags", "message"),
     [
+        (
+            {"S2I_APP_METRICS_PREFIX": "my-app"},
+            {},
+            "S2I_APP_METRICS_PREFIX: expected a Prometheus name other than modelcast (letters, digits and _), "
+            'got "my-app". Unset it or give one like my_model',
+        ),
         ({"PORT": "http"}, {}, 'PORT: expected a whole number from 0 to 65535, got "http". Unset it or give a port'),
         ({"PORT": "65536"}, {}, 'PORT: expected a whole number from 0 to 65535, got "65536". Unset it or give a port'),
         ({"PORT": "-1"}, {}, 'PORT: expected a whole number from 0 to 65535, got "-1". Unset it or give a port'),
