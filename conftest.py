@@ -7,12 +7,14 @@ import pytest
 TESTS = Path(__file__).parent / "tests"
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {
-    "test_unseen.py",
-    "test_install.py",
-    "test_git.py",
     "test_command_line.py",
-    "test_environment.py",
     "test_configured.py",
+    "test_environment.py",
+    "test_git.py",
+    "test_install.py",
+    "test_kinds.py",
+    "test_nachlass.py",
+    "test_unseen.py",
 }
 
 

@@ -50,6 +50,10 @@ class Column(Contract, frozen=True, kw_only=True):
     """Bounds written in `inputs:`; a value outside is a 400. Never guessed from data."""
     trained_as: str = ""
     """The pandas dtype that the model was fitted with (layout `frame`), e.g. `int64`, `object`, `category`."""
+    ordered: bool = False
+    """Whether that `category` has an order."""
+    missing_as: Literal["NaN", "None"] = "NaN"
+    """What a missing text or boolean was among objects in training: encoders and imputers tell the two apart."""
 
 
 class Output(Contract, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Golden, Wanted
@@ -52,6 +54,8 @@ def _equal(answer: object, expected: object, tolerance: float) -> bool:
         return len(answer) == len(expected) and all(
             _equal(one, other, tolerance) for one, other in zip(answer, expected, strict=True)
         )
+    if isinstance(answer, np.generic):  # among objects
+        answer = answer.item()
     if isinstance(answer, float):
         # JSON has no NaN and no infinity: such a prediction is sealed as null. A label 1 that is 1.0 now is another.
         if not isinstance(expected, float):

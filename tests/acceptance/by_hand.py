@@ -46,9 +46,10 @@ def _run(asked: dict[str, Any]) -> dict[str, Any]:
     # Its classes must be found in `__main__`, where pickle looks for them.
     exec(compile(asked["program"], "program", "exec"), globals())
     model, rows = globals()["model"], globals()["X"]
-    answer = {"scikit-learn": sklearn.__version__, "predictions": model.predict(rows).tolist(), **_sent(rows)}
+    predictions = [_number(value) for value in model.predict(rows).tolist()]
+    answer = {"scikit-learn": sklearn.__version__, "predictions": predictions, **_sent(rows)}
     if "probabilities" in asked["outputs"]:
-        names = [str(label) for label in model.classes_.tolist()]
+        names = [str(label).lower() if isinstance(label, bool) else str(label) for label in model.classes_.tolist()]
         shares = model.predict_proba(rows).tolist()
         answer["probabilities"] = [dict(zip(names, row, strict=True)) for row in shares]
     if "distances" in asked["outputs"]:
@@ -66,9 +67,14 @@ def _sent(rows: Any) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
+    if pandas.isna(value):
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _number(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

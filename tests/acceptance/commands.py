@@ -132,7 +132,7 @@ class Service:
 
     def ask(self, path: str = "/predict", **request: Any) -> httpx.Response:
         """One request on a connection of its own: a POST where there is something to send."""
-        has_body = bool(request.keys() & {"json", "content"})
+        has_body = bool(request.keys() & {"json", "content", "data"})
         return httpx.request("POST" if has_body else "GET", self.url + path, timeout=60, **request)
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

@@ -4,10 +4,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.acceptance.commands import ROOT, Modelcast
+from tests.acceptance.files import code_of, copy
 from tests.acceptance.hands import Hands
 from tests.acceptance.workshop import RECIPES, Case, Workshop
 
@@ -38,6 +40,18 @@ def hands() -> Iterator[Hands]:
     asked = Hands()
     yield asked
     asked.close()
+
+
+@pytest.fixture
+def hand(modelcast: Modelcast, hands: Hands, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """What a repository's only notebook makes when it is run by hand in a copy."""
+
+    def ask(case: Case, *outputs: str) -> dict[str, Any]:
+        (notebook,) = case.source.glob("*.ipynb")
+        work = copy(case.source, tmp_path / "by-hand" / case.source.name)
+        return hands.ask(modelcast.python_of(case.built.root), work, code_of(notebook), *outputs)
+
+    return ask
 
 
 @pytest.fixture(scope="session", autouse=True)

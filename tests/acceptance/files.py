@@ -1,8 +1,6 @@
 """Repositories that a test writes, and what a folder holds."""
 
-import csv
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -63,9 +61,11 @@ def _state(path: Path) -> Entry:
 
 
 def as_csv(names: list[str], rows: list[list[Any]]) -> str:
-    """Rows as `text/csv`: what is missing is an empty field."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
-    return lines.getvalue()
+    """Rows as `text/csv`: what is missing is an empty field, and an empty text has its quotes."""
+    return "".join(f"{','.join(map(_field, line))}\n" for line in [names, *rows])
+
+
+def _field(value: Any) -> str:
+    text = "" if value is None else str(value)
+    has_quotes = value == "" or any(character in text for character in ',"\r\n')
+    return '"' + text.replace('"', '""') + '"' if has_quotes else text

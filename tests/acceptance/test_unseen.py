@@ -11,22 +11,8 @@ import pytest
 
 from tests.acceptance import repositories
 from tests.acceptance.commands import Modelcast, Service
-from tests.acceptance.files import as_csv, code_of, copy, write
-from tests.acceptance.hands import Hands
+from tests.acceptance.files import as_csv, write
 from tests.acceptance.workshop import Case
-
-
-@pytest.fixture
-def hand(modelcast: Modelcast, hands: Hands, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """What a repository's only notebook makes when it is run by hand in a copy."""
-
-    def ask(case: Case, *outputs: str) -> dict[str, Any]:
-        (notebook,) = case.source.glob("*.ipynb")
-        work = copy(case.source, tmp_path / "by-hand")
-        return hands.ask(modelcast.python_of(case.built.root), work, code_of(notebook), *outputs)
-
-    return ask
-
 
 Hand = Callable[..., dict[str, Any]]
 

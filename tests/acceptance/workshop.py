@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelcast_builder.environment import Requirements, base_python, create, resolve
 
-from tests.acceptance import repositories
+from tests.acceptance import kinds, repositories
 from tests.acceptance.commands import ROOT, SAMPLES, Built, Modelcast
 from tests.acceptance.files import Entry, contents, copy, write
 from tests.acceptance.hands import Hands
@@ -169,6 +169,10 @@ RECIPES: dict[str, Recipe] = {
     "old_pin": written(repositories.OLD_PIN),
     "text": written(repositories.TEXT_WITH_PACKAGE),
     "regression": written(repositories.REGRESSION, "café modèle"),
+    "mixed": written(kinds.MIXED),
+    "no_numbers": written(kinds.NO_NUMBERS),
+    "several_numbers": written(kinds.SEVERAL_NUMBERS),
+    "several_labels": written(kinds.SEVERAL_LABELS),
     "old_artifact": old_artifact,
     "copied_sample": copied_sample,
     "changed_sample": changed_sample,

@@ -97,6 +97,18 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "describe: the column 'odd' holds dict, which no request can carry. "
         "Convert it before the fit to numbers, booleans, strings or datetimes, or leave it out",
     ),
+    "categories of dates": (
+        "categories_of_dates",
+        {},
+        "describe: the column 'day' holds categories of datetime64[us], which no request can carry. "
+        "Convert it before the fit to numbers, booleans, strings or datetimes, or leave it out",
+    ),
+    "labels that are dates": (
+        "labels_that_are_dates",
+        {},
+        "describe: the model predicts datetime64[ns], which no answer can carry. "
+        "Fit it on labels that are strings or numbers, e.g. y.astype(str)",
+    ),
     "one name for two columns": (
         "one_name_for_two_columns",
         {},

@@ -30,7 +30,8 @@ def words(column: Column) -> str:
     null = "?" if column.nullable else ""
     known = "" if column.categories is None else f" {{{','.join(map(str, column.categories))}}}"
     bounds = "" if column.minimum is None and column.maximum is None else f" {column.minimum}..{column.maximum}"
-    return f"{column.name} {column.dtype}{null}{known}{'!' if column.unknown == 'refuse' else ''}{bounds}"
+    more = f"{' ordered' if column.ordered else ''}{' None' if column.missing_as == 'None' else ''}"
+    return f"{column.name} {column.dtype}{null}{known}{'!' if column.unknown == 'refuse' else ''}{bounds}{more}"
 
 
 def said(described: Described) -> Said:
@@ -65,7 +66,7 @@ TABLE: dict[str, Said] = {
         "classifier",
         "frame",
         ("age float64?", "count float64?", "sex string {f,m}!", "size string? {L,M,S}", "grade int64 {1,2,3,4}!",
-         "smoker bool?", "town string? {town0,town1,town2}"),
+         "smoker bool", "town string? {town0,town1,town2} None"),
         ["predict string", "predict_proba 2"], ("no", "yes"), fit("Pipeline"),
     ),
     "columns_known_by_encoders_only": Said(
@@ -79,8 +80,27 @@ TABLE: dict[str, Said] = {
         "classifier", "frame", ("size string? {L,M,S}", "grade int64? {1,2,3,4}"), TWO, (0, 1), fit("Pipeline")
     ),
     "categories_from_dtype": Said(
-        "classifier", "frame", ("size string? {L,M,S}", "grade float64? {1,2,3,4}", "a float64?"), TWO, (0, 1),
+        "classifier", "frame", ("size string? {L,M,S}", "grade int64? {1,2,3,4}", "a float64?"), TWO, (0, 1),
         fit("HistGradientBoostingClassifier"),
+    ),
+    "texts_that_are_none": Said(
+        "classifier", "frame", ("town string? {town0,town1,town2} None", "count float64", "often bool? None"), TWO, (0, 1),
+        fit("Pipeline"),
+    ),
+    "array_of_objects": Said(
+        "classifier", "array", ("x0 string? {town0,town1,town2}", "x1 bool? {False,True}", "x2 string? {f,m}"), TWO, (0, 1),
+        fit("Pipeline"),
+    ),
+    "ordered_and_zoned": Said(
+        "regressor", "frame", ("size string? {S,M,L,XL} ordered", "when datetime", "large int64"), ["predict float64"], None,
+        fit("Pipeline"),
+    ),
+    "categories_of_an_encoder": Said(
+        "classifier", "frame", ("size string? {S,M,L,XL}", "smoker bool? {False,True}", "plain bool? {False,True}"), TWO,
+        (0, 1), fit("Pipeline"),
+    ),
+    "labels_among_objects": Said(
+        "classifier", "frame", ("a float64?", "b float64?", "c float64?"), ["predict string"], (1, 2), fit("Objects")
     ),
     "nullable_dtypes": Said(
         "classifier", "frame", ("visits float64?", "member bool?", "a float64?"), TWO, (0, 1),
@@ -235,8 +255,8 @@ OVERRIDDEN: dict[str, tuple[str, dict[str, InputOverride], tuple[str, ...]]] = {
     "one name of many is another": (
         "columns_of_every_kind",
         {"count": InputOverride(dtype="int64", nullable=False)},
-        ("age float64?", "count int64", "sex string {f,m}!", "size string? {L,M,S}", "grade int64 {1,2,3,4}!", "smoker bool?",
-         "town string? {town0,town1,town2}"),
+        ("age float64?", "count int64", "sex string {f,m}!", "size string? {L,M,S}", "grade int64 {1,2,3,4}!", "smoker bool",
+         "town string? {town0,town1,town2} None"),
     ),
     "written categories widen": (
         "ordinal_with_unknown_value", {"size": InputOverride(categories=("L", "M", "S", "XL"))},

@@ -43,6 +43,7 @@ NAN, INF = float("nan"), float("inf")
         (np.array([0, 1]), [0, 1]),
         (np.array(["a", "b"]), ["a", "b"]),
         (np.array(["a", 1, None], dtype=object), ["a", 1, None]),
+        (np.array([np.int64(1), np.float64("nan"), np.bool_(True)], dtype=object), [1, None, True]),
         (np.array([True, False]), [True, False]),
         (np.array([[1.0, NAN], [2.0, 3.0]]), [(1.0, None), (2.0, 3.0)]),
         (np.array([5.0, 1e22]), [5.0, 1e22]),

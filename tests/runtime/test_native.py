@@ -71,6 +71,9 @@ NAN = float("nan")
         ([1e300], "float64", "int64", pd.Series([1e300])),
         ([0.1], "float32", "float32", pd.Series([0.1], dtype="float32")),
         ([0.1], "float64", "float32", pd.Series([0.1], dtype="float32")),
+        ([1, 2.5, None], "float64", "Int64", pd.Series([1.0, 2.5, NAN])),
+        ([300, None], "float64", "Int8", pd.Series([300.0, NAN])),
+        ([None], "float64", "UInt8", pd.Series([None], dtype="UInt8")),
         ([1, 2], "int64", "Int64", pd.Series([1, 2], dtype="Int64")),
         ([1, None], "int64", "Int64", pd.Series([1, None], dtype="Int64")),
         ([1.5, None], "float64", "", pd.Series([1.5, NAN])),
@@ -79,9 +82,14 @@ NAN = float("nan")
         ([None, None], "string", "str", pd.Series([NAN, NAN], dtype="str")),
         (["a", None], "string", "string", pd.Series(["a", pd.NA], dtype="string")),
         ([True, False], "bool", "bool", pd.Series([True, False])),
+        ([True, None], "bool", "bool", pd.Series([True, NAN], dtype=object)),
         ([True, None], "bool", "object", pd.Series([True, NAN], dtype=object)),
         ([True, None], "bool", "boolean", pd.Series([True, pd.NA], dtype="boolean")),
         (["2024-05-01", None], "datetime", "datetime64[ns]", pd.Series(["2024-05-01", None]).astype("datetime64[ns]")),
+        (["2024-05-01T01:30:00+02:00", None], "datetime", "datetime64[us, UTC]",
+         pd.Series(["2024-04-30T23:30:00Z", None]).astype("datetime64[us, UTC]")),
+        (["2024-05-01T00:30:00Z"], "datetime", "datetime64[ns, Europe/Berlin]",
+         pd.Series(["2024-05-01T02:30:00+02:00"]).astype("datetime64[ns, Europe/Berlin]")),
         (["2024-05-01"], "datetime", "datetime64[us]", pd.Series(["2024-05-01"]).astype("datetime64[us]")),
     ],
 )  # fmt: skip
@@ -111,6 +119,27 @@ def test_a_category_has_the_categories_of_training(
     found = series(values, dtype, "category", categories=categories)
     assert found.cat.categories.tolist() == list(categories)
     assert found.cat.codes.tolist() == codes
+
+
+def test_a_category_has_the_order_of_training() -> None:
+    found = series(["m", None], "string", "category", categories=("s", "m", "l"), ordered=True)
+    assert found.cat.ordered
+    assert (found > "s").tolist() == [True, False]
+    assert not series(["m"], "string", "category", categories=("s", "m", "l")).cat.ordered
+
+
+def test_a_missing_text_is_none_where_it_was_none_in_training() -> None:
+    assert series(["a", None], "string", "object", missing_as="None").tolist() == ["a", None]
+    assert series([True, None], "bool", "object", missing_as="None").tolist() == [True, None]
+
+
+@pytest.mark.parametrize("missing_as", ["NaN", "None"])
+def test_a_missing_text_of_an_array_is_what_it_was_in_training(missing_as: Any) -> None:
+    text = Column(name="t", dtype="string", nullable=True, missing_as=missing_as)
+    rows = seen([[1, None], [2, "a"]], Column(name="n", dtype="float64"), text, layout="array")
+    assert (rows[0][1] is None) == (missing_as == "None")
+    assert rows[0][1] is None or np.isnan(rows[0][1])
+    assert rows[1].tolist() == [2.0, "a"]
 
 
 def test_a_frame_has_the_names_in_the_order_of_the_signature() -> None:

@@ -64,6 +64,7 @@ settings = Settings(
     workers=told["workers"],
     limits=Limits(header_s=told.get("header_s", 5), body_s=5, drain_s=told.get("drain_s", 0.6)),
     extra_inputs="refuse",
+    metrics_prefix="",
 )
 layout = Layout.of([Series(name="errors", kind="counter", help="refused connections")])
 bundle = SimpleNamespace(manifest=SimpleNamespace(name="spam", version="sha256:3f2a"))

@@ -56,10 +56,17 @@ def check_against_training(model: Any, golden: Golden, chosen: Chosen, layout: L
     if not indices:
         return
     rows = examples.rows.to_numpy() if layout == "array" and hasattr(examples.rows, "columns") else examples.rows
-    direct = _cells(np.asarray(model.predict(_taken(rows, list(indices)))))
-    for index, ours, theirs in zip(indices, golden.predictions, direct, strict=True):
-        if not _same(ours, theirs):
-            _refuse_random(model, rows, list(indices), direct)
+    taken = _taken(rows, list(indices))
+    for ours, ask in ((golden.predictions, "predict"), (golden.probabilities, "predict_proba")):
+        if ours is not None:
+            _check_same(ours, getattr(model, ask), taken, indices)
+
+
+def _check_same(ours: tuple[Any, ...], ask: Any, rows: Any, indices: tuple[int, ...]) -> None:
+    direct = _cells(np.asarray(ask(rows)))
+    for index, one, other in zip(indices, ours, direct, strict=True):
+        if not _same(one, other):
+            _refuse_random(ask, rows, direct)
             raise Refused(
                 "describe",
                 f"row {index} of the training data is answered otherwise when it is sent as JSON: "
@@ -68,8 +75,8 @@ def check_against_training(model: Any, golden: Golden, chosen: Chosen, layout: L
             )
 
 
-def _refuse_random(model: Any, rows: Any, indices: list[int], first: tuple[Any, ...]) -> None:
-    again = _cells(np.asarray(model.predict(_taken(rows, indices))))
+def _refuse_random(ask: Any, rows: Any, first: tuple[Any, ...]) -> None:
+    again = _cells(np.asarray(ask(rows)))
     if not all(map(_same, first, again)):
         raise Refused(
             "describe",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from modelcast_runtime.contract import Column, Dtype, Label, Layout
@@ -74,10 +74,15 @@ def _text(name: str) -> Inputs:
 def _of_array(model: Any, rows: Any) -> tuple[Column, ...]:
     import pandas as pd
 
-    frame = pd.DataFrame(rows, columns=[f"x{index}" for index in range(rows.shape[1])]).infer_objects()
+    frame = pd.DataFrame(rows, columns=[f"x{index}" for index in range(rows.shape[1])])
+    # pandas has dtypes of its own for texts, in which None and NaN are one.
+    missing_as = {name: _missing_as(frame[name]) for name in frame.columns}
+    frame = frame.infer_objects()
     columns = tuple(_of_series(name, frame[name]) for name in frame.columns)
     columns = _with_categories(model, columns, frame)
-    return tuple(msgspec.structs.replace(column, trained_as="") for column in columns)
+    return tuple(
+        msgspec.structs.replace(column, trained_as="", missing_as=missing_as[column.name]) for column in columns
+    )
 
 
 def _of_series(name: str, series: Any) -> Column:
@@ -85,22 +90,57 @@ def _of_series(name: str, series: Any) -> Column:
 
     trained_as = str(series.dtype)
     if trained_as == "category":
-        known = series.cat.categories
-        return Column(name=name, dtype=_dtype(name, known), categories=tuple(known.tolist()), trained_as=trained_as)
+        return _of_category(name, series.cat)
     if types.is_object_dtype(series.dtype):
-        return Column(name=name, dtype=_object_dtype(name, series), trained_as=trained_as)
+        dtype = _object_dtype(name, series)
+        return Column(name=name, dtype=dtype, trained_as=trained_as, missing_as=_missing_as(series))
     return Column(name=name, dtype=_dtype(name, series), trained_as=trained_as)
 
 
+def _of_category(name: str, category: Any) -> Column:
+    from pandas.api import types
+
+    known = category.categories
+    # There is no category 41.5 among integers: unlike a column of integers, it takes whole numbers only.
+    dtype = "int64" if types.is_integer_dtype(known.dtype) else _dtype(name, known)
+    if dtype == "datetime":
+        raise _no_dtype(name, f"categories of {known.dtype}")
+    return Column(
+        name=name,
+        dtype=dtype,
+        categories=tuple(known.tolist()),
+        trained_as="category",
+        ordered=bool(category.ordered),
+    )
+
+
+def _missing_as(values: Any) -> Literal["NaN", "None"]:
+    """How objects say that they are missing; where they do it in both ways, JSON cannot, and NaN is the usual one."""
+    import pandas as pd
+
+    missing = {value is None for value in values.tolist() if pd.isna(value)}
+    return "None" if missing == {True} else "NaN"
+
+
+_EXACT = 2**53
+
+
+def _integer_dtype(values: Any) -> Dtype:
+    """Integers are described as float64: scikit-learn answers for `41.5`, and so do we. Not where it is not exact."""
+    present = values.dropna()
+    low, high = (int(present.min()), int(present.max())) if len(present) else (0, 0)
+    return "float64" if -_EXACT <= low <= high <= _EXACT or high >= 2**63 else "int64"
+
+
 def _dtype(name: str, values: Any) -> Dtype:
-    """Integers are described as float64: scikit-learn answers for `41.5`, and so do we."""
     from pandas.api import types
 
     if types.is_object_dtype(values.dtype):
         return _object_dtype(name, values)
+    if types.is_integer_dtype(values.dtype):
+        return _integer_dtype(values)
     kinds: tuple[tuple[Any, Dtype], ...] = (
         (types.is_bool_dtype, "bool"),
-        (types.is_integer_dtype, "float64"),
         (lambda dtype: str(dtype).lower() in ("float32", "float16"), "float32"),
         (types.is_float_dtype, "float64"),
         (types.is_datetime64_any_dtype, "datetime"),
@@ -137,16 +177,20 @@ def _with_categories(model: Any, columns: tuple[Column, ...], rows: Any) -> tupl
     """Add what encoders know, where the data agrees that nothing changed the values on the way."""
     known = encoders.categories(model, [column.name for column in columns])
     return tuple(
-        _encoded(column, known[column.name]) if _agrees(known.get(column.name), rows[column.name]) else column
+        _encoded(column, known[column.name]) if _agrees(column, known.get(column.name), rows[column.name]) else column
         for column in columns
     )
 
 
-def _agrees(known: list[Any] | None, series: Any) -> bool:
+def _agrees(column: Column, known: list[Any] | None, series: Any) -> bool:
+    if column.trained_as == "category":  # it knows its own: all of them, in their order
+        return False
     return known is not None and set(series.dropna().tolist()) <= set(known)
 
 
 def _encoded(column: Column, known: list[Label]) -> Column:
+    if column.dtype == "bool":  # an encoder may hold them as 0.0 and 1.0
+        return msgspec.structs.replace(column, categories=tuple(bool(value) for value in known))
     whole = column.dtype == "float64" and all(isinstance(value, int) or float(value).is_integer() for value in known)
     values = tuple(int(value) for value in known) if whole else tuple(known)
     return msgspec.structs.replace(column, dtype="int64" if whole else column.dtype, categories=values)

@@ -12,7 +12,7 @@ from .goldens import Row
 from .messages import Refused
 
 _DTYPES: dict[str, Dtype] = {
-    "b": "bool", "i": "int64", "u": "int64", "f": "float64", "U": "string", "O": "string", "M": "datetime",
+    "b": "bool", "i": "int64", "u": "int64", "f": "float64", "U": "string", "O": "string",
 }  # fmt: skip
 
 
@@ -65,9 +65,14 @@ def describe(model: Any, task: Task, layout: Layout, columns: tuple[Column, ...]
             f"the model cannot answer for a row as it is described: {type(error).__name__}: {reason}",
             "Put rows that it knows into data/train.csv, or write `inputs:` in modelcast.yaml",
         ) from error
-    outputs = [
-        Output(name="predict", dtype=_DTYPES.get(predictions.dtype.kind, "string"), shape=(-1, *predictions.shape[1:]))
-    ]
+    dtype = _DTYPES.get(predictions.dtype.kind)
+    if dtype is None:
+        raise Refused(
+            "describe",
+            f"the model predicts {predictions.dtype}, which no answer can carry",
+            "Fit it on labels that are strings or numbers, e.g. y.astype(str)",
+        )
+    outputs = [Output(name="predict", dtype=dtype, shape=(-1, *predictions.shape[1:]))]
     classes = _classes(model, task, predictions)
     outputs += [
         Output(name=name, dtype="float64", shape=(-1, width))
@@ -102,7 +107,7 @@ def _classes(model: Any, task: Task, predictions: np.ndarray) -> tuple[Label, ..
         return _clusters(model)
     classes = getattr(model, "classes_", None)
     if isinstance(classes, np.ndarray) and classes.ndim == 1:
-        return tuple(classes.tolist())
+        return tuple(label.item() if isinstance(label, np.generic) else label for label in classes.tolist())
     if isinstance(classes, list | tuple) and all(isinstance(label, bool | int | float | str) for label in classes):
         return tuple(classes)  # an own class
     if task == "classifier" and classes is None and hasattr(model, "offset_"):

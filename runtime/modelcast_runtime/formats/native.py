@@ -1,5 +1,6 @@
 """A scikit-learn object as it was trained (`model.joblib`), scored by scikit-learn itself."""
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -39,7 +40,11 @@ class NativeScorer:
     def __init__(self, model: Any, signature: Signature) -> None:
         """Choose the way to call once; the signature says it, nothing is guessed here."""
         self._model = model
-        ways: dict[str, Callable[[Columns], Any]] = {"frame": _Frame(signature), "array": _array, "text": _texts}
+        ways: dict[str, Callable[[Columns], Any]] = {
+            "frame": _Frame(signature),
+            "array": _Array(signature),
+            "text": _texts,
+        }
         self._rows = ways[signature.layout]
 
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
@@ -52,9 +57,18 @@ class NativeScorer:
         )
 
 
-def _array(columns: Columns) -> np.ndarray:
-    values = list(columns.arrays.values())
-    return np.stack(values, axis=1) if len({value.dtype for value in values}) == 1 else _mixed(values, columns.rows)
+class _Array:
+    """Makes the 2-D array, of one dtype or of objects."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._inputs = {column.name: column for column in signature.inputs}
+
+    def __call__(self, columns: Columns) -> np.ndarray:
+        values = [
+            _objects(values, self._inputs[name]) if values.dtype.kind == "O" else values
+            for name, values in columns.arrays.items()
+        ]
+        return np.stack(values, axis=1) if len({value.dtype for value in values}) == 1 else _mixed(values, columns.rows)
 
 
 def _mixed(values: list[np.ndarray], rows: int) -> np.ndarray:
@@ -90,21 +104,37 @@ def _series(values: np.ndarray, column: Column) -> Any:
         # What was not seen in training is missing, as pandas took it to be; it will raise for it from version 4 on.
         known = dict.fromkeys(column.categories or ())
         seen = [value if value in known else None for value in values]
-        return pd.Series(pd.Categorical(seen, categories=list(known)))
-    if values.dtype.kind in "fi" and trained_as.startswith(("int", "uint")):
-        # `41.5` and null are answered as floats, as scikit-learn does; whole numbers as the integers they were.
-        return pd.Series(values.astype(trained_as) if _fits(values, np.dtype(trained_as)) else values)
-    if values.dtype.kind == "O" and trained_as == "object":
-        # read_csv gives NaN for a missing text, and imputers look for that.
-        return pd.Series([np.nan if value is None else value for value in values], dtype=object)
+        return pd.Series(pd.Categorical(seen, categories=list(known), ordered=column.ordered))
+    if values.dtype.kind in "fi" and _INTEGER.fullmatch(trained_as):
+        # `41.5`, and null where pandas' integer has none, are answered as floats, as scikit-learn does.
+        return pd.Series(values).astype(trained_as) if _fits(values, trained_as) else pd.Series(values)
+    if values.dtype.kind == "O" and trained_as in ("object", "bool"):
+        # A missing boolean: pandas' own cast would make it false.
+        return pd.Series(_objects(values, column), dtype=object)
+    if values.dtype.kind == "M" and _ZONED.fullmatch(trained_as):
+        # What was decoded is UTC; years and hours are those of the zone of training.
+        return pd.Series(values).dt.tz_localize("UTC").astype(trained_as)
     if trained_as and trained_as != str(values.dtype):
         return pd.Series(list(values) if values.dtype.kind == "O" else values).astype(trained_as)
     return pd.Series(values)
 
 
-def _fits(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
+_INTEGER = re.compile(r"[Uu]?[Ii]nt[0-9]+")
+_ZONED = re.compile(r"datetime64\[\w+, .+\]")
+
+
+def _objects(values: np.ndarray, column: Column) -> np.ndarray:
+    """read_csv gives NaN for a missing text, and imputers look for that; other data had None."""
+    if column.missing_as == "None":
+        return values
+    return np.array([np.nan if value is None else value for value in values], dtype=object)
+
+
+def _fits(values: np.ndarray, trained_as: str) -> bool:
     """Whether these are whole numbers that the integer type holds: beyond it numpy would wrap them silently."""
-    span = np.iinfo(dtype)
+    if not trained_as[0].islower():  # pandas' own integers may be missing
+        values = values[~np.isnan(values)]
+    span = np.iinfo(trained_as.lower())
     inside = (values >= span.min) & (values <= span.max)
     if values.dtype.kind == "f":
         inside &= (np.abs(values) < 2**53) & (values == np.trunc(values))

@@ -147,6 +147,68 @@ def nullable_dtypes() -> Made:
 
 
 @made
+def texts_that_are_none() -> Made:
+    frame = mixed()[["town", "count"]]
+    assert frame["town"].tolist()[5] is None
+    frame["often"] = pd.Series([None if index % 4 else index % 8 == 0 for index in range(ROWS)], dtype=object)
+    transformer = ColumnTransformer([("texts", OneHotEncoder(handle_unknown="ignore"), ["town"]),
+                                     ("flags", own.Missing(), ["often"])], remainder="passthrough")  # fmt: skip
+    return Made(model=make_pipeline(transformer, LogisticRegression()).fit(frame, halves()), recorded=frame)
+
+
+@made
+def array_of_objects() -> Made:
+    frame = mixed()[["town", "smoker", "sex"]]
+    rows = frame.assign(town=frame["town"].astype(object).where(frame["town"].notna(), np.nan)).to_numpy(dtype=object)
+    model = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"), LogisticRegression()
+    )
+    return Made(model=model.fit(rows, halves()), recorded=rows)
+
+
+@made
+def ordered_and_zoned() -> Made:
+    frame = pd.DataFrame(
+        {
+            "size": pd.Categorical(mixed()["size"], categories=["S", "M", "L", "XL"], ordered=True),
+            "when": pd.date_range("2024-03-30", periods=ROWS, freq="h", tz="Europe/Berlin"),
+            "large": 2**60 + np.arange(ROWS),
+        }
+    )
+    return Made(model=make_pipeline(own.Order(), LinearRegression()).fit(frame, np.arange(ROWS) % 7), recorded=frame)
+
+
+@made
+def categories_of_an_encoder() -> Made:
+    frame = pd.DataFrame(
+        {
+            "size": pd.Categorical(mixed()["size"], categories=["S", "M", "L", "XL"]),
+            "smoker": pd.Categorical(mixed()["smoker"]),
+            "plain": mixed()["smoker"],
+        }
+    )
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return Made(model=make_pipeline(encoder, LogisticRegression()).fit(frame, halves()), recorded=frame)
+
+
+@made
+def categories_of_dates() -> Made:
+    frame = pd.DataFrame({"day": pd.Categorical(pd.to_datetime(["2024-01-01", "2024-01-02"] * 30))})
+    return Made(model=own.Bare().fit(frame, halves()), recorded=frame)
+
+
+@made
+def labels_among_objects() -> Made:
+    return Made(model=own.Objects().fit(measures()), recorded=measures())
+
+
+@made
+def labels_that_are_dates() -> Made:
+    days = pd.to_datetime(np.where(halves(), "2024-01-01", "2024-02-01")).astype("datetime64[ns]")
+    return Made(model=DecisionTreeClassifier(random_state=0).fit(measures(), days), recorded=measures())
+
+
+@made
 def datetimes() -> Made:
     frame = pd.DataFrame(
         {

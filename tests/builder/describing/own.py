@@ -43,6 +43,35 @@ class Bare(RegressorMixin, BaseEstimator):
         return np.full(len(X), self.mean_)
 
 
+class Objects(ClassifierMixin, BaseEstimator):
+    """Holds and predicts numpy's integers among objects."""
+
+    def fit(self, X, y=None):
+        self.classes_ = np.array([np.int64(1), np.int64(2)], dtype=object)
+        return self
+
+    def predict(self, X):
+        return np.array([self.classes_[int(value > 0)] for value in X["a"]], dtype=object)
+
+
+class Missing(TransformerMixin, BaseEstimator):
+    """Tells None from NaN."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return np.array([[value is None, value is True] for value in X.iloc[:, 0]], dtype=float)
+
+
+class Order(DayOfWeek):
+    """Takes an ordered category, moments of a zone and integers that no float64 holds."""
+
+    def transform(self, X):
+        return np.stack([X["size"] > "S", X["when"].dt.hour, X["large"] % 10], axis=1).astype(float)
+
+
 class FirstColumn(Bare):
     """Takes arrays only."""
 
