@@ -57,22 +57,24 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
 def sentence(described: Described) -> str:
     """The signature in a line, for the report."""
     inputs = described.signature.inputs
+    if described.signature.layout == "object":
+        return f"{described.task}: any JSON object goes to {described.source}"
     names = ", ".join(column.name for column in inputs[:6]) + (", ..." if len(inputs) > 6 else "")
     return f"{described.task} of {len(inputs)} inputs ({names}), from {described.source}"
 
 
 def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
     """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
-    model = writer.copy(work / facts.claim.model, facts.claim.model)
+    sealed = {work / facts.claim.model} | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
+    for path in sorted(sealed):
+        writer.copy(path, path.relative_to(work).as_posix())
     writer.write(contract.GOLDEN, contract.encode(facts.described.golden))
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
-    for path in sorted((work / contract.CODE).rglob("*")):
-        if path.is_file():
-            writer.copy(path, path.relative_to(work).as_posix())
     for name, content in trained.receipts.items():
         writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
     writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
-    writer.finish(_manifest(facts, model.sha256, locked.sha256))
+    model = next(record.sha256 for record in writer.records if record.path == facts.claim.model)
+    writer.finish(_manifest(facts, model, locked.sha256))
 
 
 def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:

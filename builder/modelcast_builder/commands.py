@@ -120,6 +120,7 @@ def _page(bundle: Bundle) -> str:
         f"made  {made}",
         "",
         "inputs",
+        *(["  any JSON object"] if manifest.signature.layout == "object" else []),
         *(f"  {_input(column)}" for column in manifest.signature.inputs),
         "outputs",
         *(f"  {output.name}  {output.dtype}  {list(output.shape)}" for output in manifest.signature.outputs),

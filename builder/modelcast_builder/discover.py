@@ -1,10 +1,9 @@
 """From a repository to what is built of it: the notebooks to execute, or the trained file that is there.
 
-The order is the design's: what is named, then the one artifact, then the one notebook; everything else is refused with
-what was seen and the line to write.
+The order is the design's: what is named, then own code that predicts, then the one artifact, then the one notebook;
+everything else is refused with what was seen and the line to write.
 """
 
-import ast
 import difflib
 import os
 from collections.abc import Sequence
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from modelcast_builder import own_code
 from modelcast_builder.artifact import lfs_pointer
 from modelcast_builder.artifact.kinds import is_lfs_pointer
 from modelcast_builder.errors import BuildError
-from modelcast_builder.imports import parsed
 from modelcast_builder.sight import Sight, listed, look, size_of
 
 _KNOWN = ".joblib .pkl .pickle .skops .onnx .ubj"
@@ -40,6 +39,7 @@ class Plan:
 
     notebooks: tuple[Path, ...]
     artifact: Path | None
+    """A trained file, or own code (`prediction.py`)."""
     reason: str
 
 
@@ -51,6 +51,8 @@ def discover(repo: Path, config: Named) -> Plan:
         return _execute(sight, notebooks, "named")
     if config.model is not None:
         return _named_model(sight, config.model)
+    if own_code.FILE in sight.files and own_code.predicts(repo):
+        return _use_code(sight)
     if len(sight.artifacts) == 1:
         return _use(sight, sight.artifacts[0], "found")
     if sight.artifacts:
@@ -140,10 +142,20 @@ def _use(sight: Sight, place: Path, how: str) -> Plan:
     if is_lfs_pointer(path):
         raise lfs_pointer("discover", place.as_posix())
     reason = f"{how} {place.as_posix()} ({size_of(path)})"
-    if sight.notebooks:
-        many = len(sight.notebooks) > 1
-        reason += f"; {listed(sight.notebooks)} {'are' if many else 'is'} documentation"
-    return Plan(notebooks=(), artifact=path, reason=reason)
+    return Plan(notebooks=(), artifact=path, reason=reason + _documentation(sight))
+
+
+def _use_code(sight: Sight) -> Plan:
+    reason = f"found {own_code.FILE} with {own_code.FUNCTION}()"
+    if sight.artifacts:
+        reason += f", beside {listed(sight.artifacts)}"
+    return Plan(notebooks=(), artifact=sight.repo / own_code.FILE, reason=reason + _documentation(sight))
+
+
+def _documentation(sight: Sight) -> str:
+    if not sight.notebooks:
+        return ""
+    return f"; {listed(sight.notebooks)} {'are' if len(sight.notebooks) > 1 else 'is'} documentation"
 
 
 def _execute(sight: Sight, places: Sequence[Path], how: str) -> Plan:
@@ -163,20 +175,16 @@ def _nothing_decides(sight: Sight) -> BuildError:
         return _refused(
             f"found no model, and no notebook at the root but {listed(sight.notebooks)}", _list_them(sight.notebooks)
         )
-    if _has_predict(sight.repo / "prediction.py"):
+    application = own_code.web_application(sight.repo, sight.files)
+    if application is not None:
         return _refused(
-            "prediction.py with predict() is a service of its own, and such services are not built yet in this version",
-            f"Add the trained model that it loads, written by {_DUMP}, or the notebook that writes it",
+            f"found no model and no notebook, but {application.as_posix()} of a Python web application",
+            "To run it as it is, use the stock Python builder; to serve a model, add a notebook that ends with "
+            f"{_DUMP}, or {own_code.FILE} with predict(body)",
         )
     return _refused(
         f"found no model and no notebook; {_seen(sight)}", f"Add a notebook that ends with {_DUMP}, or that file"
     )
-
-
-def _has_predict(path: Path) -> bool:
-    tree = parsed(path) if path.is_file() else None
-    body = tree.body if tree else []
-    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "predict" for node in body)
 
 
 def _list_them(notebooks: Sequence[Path]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcast_builder import artifact as artifacts
-from modelcast_builder import discover, notebooks, source_tree, travel
+from modelcast_builder import discover, notebooks, own_code, source_tree, travel
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.config import Config
 from modelcast_builder.discover import Plan
@@ -43,6 +43,8 @@ def ready_made(plan: Plan) -> Artifact | None:
     """The artifact where notebooks are documentation; raises `BuildError` for one that holds a notebook's code."""
     if plan.artifact is None:
         return None
+    if own_code.is_code(plan.artifact):
+        return own_code.scan(plan.artifact)
     artifact = artifacts.scan(plan.artifact)
     if artifact.by_value:
         raise BuildError(
@@ -60,8 +62,11 @@ def ready_made(plan: Plan) -> Artifact | None:
 
 
 def take(root: Path, artifact: Artifact, config: Config) -> Trained:
-    """The ready-made artifact as it is, with the modules of the repository that it names."""
-    code = travel.plan(root, artifact, imported={}, code=config.document.code, roots=[])
+    """The ready-made artifact as it is, with what it needs of the repository."""
+    if own_code.is_code(artifact.path):
+        code = own_code.files(root, config.document.code)
+    else:
+        code = travel.plan(root, artifact, imported={}, code=config.document.code, roots=[])
     return Trained(artifact=artifact, repo=root, code=code, definitions={}, receipts={}, recorded=None)
 
 

@@ -55,6 +55,19 @@ def plan(
     return tuple(sorted(TravelFile(target=target, source=source) for target, source in places.items()))
 
 
+def everything(repo: Path, code: Sequence[str] | None) -> tuple[TravelFile, ...]:
+    """All of the repository but notebooks and hidden files, or what `code` names, at the places where they lie.
+
+    Raises BuildError for what is missing or outside.
+    """
+    search = _Search(repo=repo.resolve(), imported={}, roots=(repo.resolve(),))
+    if code is None:
+        found = list(_files(search, search.repo, PurePosixPath()))
+    else:
+        found = [file for entry in code for file in _named(search, entry, set())]
+    return tuple(sorted(TravelFile(target=target, source=source) for target, source in dict(found).items()))
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     """Where modules are looked for, and what was found so far."""

@@ -41,6 +41,15 @@ def encode_list(scores: Scores) -> bytes:
     return orjson.dumps(scores.predictions.tolist(), default=plain)
 
 
+def encode_object(value: object) -> bytes:
+    """Print what own code gave: numbers that are none as null, numpy's as Python's; raises `orjson.JSONEncodeError`."""
+    return orjson.dumps(value, default=_listed, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _listed(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray) else plain(value)
+
+
 def plain(value: object) -> object:
     """Give Python's own value for numpy's inside an object array."""
     if isinstance(value, np.generic):

@@ -9,8 +9,10 @@ from modelcast_runtime import golden
 from modelcast_runtime.asgi import Application, Router
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.formats import Scorer
+from modelcast_runtime.formats.python import OwnPredict
 from modelcast_runtime.health import Health
 from modelcast_runtime.lane import Lane
+from modelcast_runtime.object_lane import ObjectLane
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.pages import create_pages
 from modelcast_runtime.settings import Settings
@@ -18,14 +20,25 @@ from modelcast_runtime.store import Store
 
 
 def create_app(
-    bundle: Bundle, scorer: Scorer, *, store: Store, settings: Settings, is_draining: Callable[[], bool] = lambda: False
+    bundle: Bundle,
+    scorer: Scorer | OwnPredict,
+    *,
+    store: Store,
+    settings: Settings,
+    is_draining: Callable[[], bool] = lambda: False,
 ) -> Router:
-    """Build the ASGI application; raises `BundleError` where the golden rows do not reproduce.
+    """Build the ASGI application; raises `BundleError` where the golden rows do not reproduce or own code fails.
 
     Called in each worker after the fork: scikit-learn's OpenMP models hang in a child whose parent has scored.
     """
-    health = Health(golden_rows=golden.replay(bundle, scorer), is_draining=is_draining)
     observer = Observer(store, bundle.manifest)
-    lanes: dict[str, Application] = {"/predict": Lane(bundle, scorer, observer, settings)}
+    lane: Application
+    if isinstance(scorer, OwnPredict):
+        scorer.start()
+        golden_rows, lane = 0, ObjectLane(bundle, scorer, observer, settings)
+    else:
+        golden_rows, lane = golden.replay(bundle, scorer), Lane(bundle, scorer, observer, settings)
+    health = Health(golden_rows=golden_rows, is_draining=is_draining)
+    lanes = {"/predict": lane}
     pages = create_pages(bundle, store, health, settings, scoring_paths=tuple(lanes))
     return Router(lanes, cast(Application, WSGIMiddleware(cast(Any, pages))), observer)

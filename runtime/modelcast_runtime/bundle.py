@@ -38,6 +38,13 @@ class Bundle:
         """The folder of own modules that the model needs; may be absent."""
         return self.root / contract.CODE
 
+    @property
+    def model_bytes(self) -> int:
+        """What is loaded of it: the model file, and the files beside own code."""
+        loaded = (record for record in self.manifest.files if record.path.startswith(f"{contract.CODE}/"))
+        sizes = {self.manifest.model: self.model.stat().st_size} | {record.path: record.size for record in loaded}
+        return sum(sizes.values())
+
     def provenance(self) -> Provenance | None:
         """When and from what the bundle was made; None where the receipts were left out. Raises `BundleError`."""
         present = (self.root / contract.PROVENANCE).is_file()

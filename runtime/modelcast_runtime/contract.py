@@ -25,8 +25,9 @@ Cell = bool | int | float | str | None
 """One value of one row as JSON has it; null is a missing value."""
 Dtype = Literal["bool", "int64", "float32", "float64", "string", "datetime"]
 Task = Literal["classifier", "regressor", "clusterer", "text", "generic"]
-Layout = Literal["array", "frame", "text"]
-"""How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings."""
+Layout = Literal["array", "frame", "text", "object"]
+"""How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings; `object` is own code
+(`prediction.py`), which takes no rows but a JSON object that nothing describes."""
 Wanted = Literal["predict", "predict_proba", "distances"]
 
 
@@ -159,7 +160,7 @@ class Manifest(Contract, frozen=True, kw_only=True):
     version: str
     """`sha256:` and the digest over source, data, environment, parameters and the canonical model."""
     description: str = ""
-    format: Literal["joblib"]
+    format: Literal["joblib", "python"]
     """What is stored: a key of the runtime's `formats`."""
     framework: str
     """What trained it: a key of the builder's `frameworks`."""

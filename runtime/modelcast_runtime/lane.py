@@ -26,21 +26,20 @@ _YES_NO = {"true": True, "1": True, "": True, "false": False, "0": False}
 _SCORING_THREADS = 2
 
 # Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
-_DECODED_INLINE = 65_536
+DECODED_INLINE = 65_536
 
 
-class Lane:
-    """Answers `POST /predict` for one bundle in one worker."""
+class BaseLane:
+    """What the lanes share: each request is answered or refused, and counted."""
 
     protocol = "predict"
 
-    def __init__(self, bundle: Bundle, scorer: Scorer, observer: Observer, settings: Settings) -> None:
+    def __init__(self, bundle: Bundle, observer: Observer, settings: Settings, *, threads: int) -> None:
         """Nothing is opened here but the thread pool, whose threads start with the first request."""
         self._manifest = bundle.manifest
-        self._scorer = scorer
         self._observer = observer
         self._settings = settings
-        self._threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="score")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="score")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request: an answer or a problem, counted before it is sent."""
@@ -61,6 +60,36 @@ class Lane:
         await respond(send, response)
         if response.status == problems.CONTENT_TOO_LARGE:
             await body.discard(receive)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        """The answer; raises `Problem` and `ClientGone`."""
+        raise NotImplementedError
+
+    def _wanted(self, query: bytes) -> frozenset[Wanted]:
+        if not query:
+            return frozenset()
+        asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+        return frozenset(name for key, name in _QUESTIONS.items() if key in asked and self._asks(key, asked[key], name))
+
+    def _asks(self, key: str, value: str, name: Wanted) -> bool:
+        if value.lower() not in _YES_NO:
+            raise problems.bad_question(key)
+        if _YES_NO[value.lower()] and not self._manifest.signature.gives(name):
+            raise problems.not_given(key, self._manifest.task)
+        return _YES_NO[value.lower()]
+
+    def _response(self, identity: str, content: bytes) -> Response:
+        named = ((b"model-version", self._manifest.version.encode()), (b"prediction-id", identity.encode()))
+        return Response(status=200, headers=((b"content-type", b"application/json"), *named), body=content)
+
+
+class Lane(BaseLane):
+    """Answers `POST /predict` for one bundle in one worker."""
+
+    def __init__(self, bundle: Bundle, scorer: Scorer, observer: Observer, settings: Settings) -> None:
+        """`scorer` has answered the golden rows."""
+        super().__init__(bundle, observer, settings, threads=_SCORING_THREADS)
+        self._scorer = scorer
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers = dict(scope["headers"])
@@ -84,22 +113,9 @@ class Lane:
             extra_inputs=self._settings.extra_inputs,
             max_rows=self._settings.limits.rows,
         )
-        if len(content) <= _DECODED_INLINE:
+        if len(content) <= DECODED_INLINE:
             return decode()
         return await asyncio.get_running_loop().run_in_executor(self._threads, decode)
-
-    def _wanted(self, query: bytes) -> frozenset[Wanted]:
-        if not query:
-            return frozenset()
-        asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-        return frozenset(name for key, name in _QUESTIONS.items() if key in asked and self._asks(key, asked[key], name))
-
-    def _asks(self, key: str, value: str, name: Wanted) -> bool:
-        if value.lower() not in _YES_NO:
-            raise problems.bad_question(key)
-        if _YES_NO[value.lower()] and not self._manifest.signature.gives(name):
-            raise problems.not_given(key, self._manifest.task)
-        return _YES_NO[value.lower()]
 
     async def _score(self, rows: payload.Decoded, wanted: frozenset[Wanted]) -> Scores:
         loop = asyncio.get_running_loop()
@@ -127,8 +143,7 @@ class Lane:
                 wanted=wanted,
             )
         )
-        named = ((b"model-version", self._manifest.version.encode()), (b"prediction-id", identity.encode()))
-        return Response(status=200, headers=((b"content-type", b"application/json"), *named), body=content)
+        return self._response(identity, content)
 
 
 def refused_row(scorer: Scorer, columns: Columns, wanted: frozenset[Wanted]) -> int | None:

@@ -8,12 +8,13 @@ from typing import Any, TextIO
 
 import orjson
 
-from modelcast_runtime import payload, problems
+from modelcast_runtime import offline_objects, payload, problems
 from modelcast_runtime.answer import plain
 from modelcast_runtime.bundle import Bundle, BundleError, open_bundle
 from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Wanted, label_text
 from modelcast_runtime.formats import Scorer, load_scorer
+from modelcast_runtime.formats.python import OwnPredict
 from modelcast_runtime.lane import refused_row
 from modelcast_runtime.payload import Decoded
 from modelcast_runtime.problems import Problem
@@ -27,12 +28,19 @@ def predict(root: Path, file: Path, *, proba: bool, out: Path | None) -> None:
     bundle = open_bundle(root)
     if proba and not bundle.manifest.signature.gives("predict_proba"):
         raise BundleError(f"--proba: this {bundle.manifest.task} gives no probabilities")
-    wanted: frozenset[Wanted] = frozenset({"predict_proba"} if proba else ())
-    answers = _answers(_score(load_scorer(bundle), _decode(file, bundle), wanted, file), bundle)
-    if out is None:
-        _write_lines(answers, sys.stdout)
+    scorer = load_scorer(bundle)
+    if isinstance(scorer, OwnPredict):
+        _write(offline_objects.answers(scorer, file, out), out and out.absolute(), _write_lines)
         return
-    write: Callable[[Iterable[dict[str, Any]], TextIO], None] = _write_csv if out.suffix == ".csv" else _write_lines
+    wanted: frozenset[Wanted] = frozenset({"predict_proba"} if proba else ())
+    answers = _answers(_score(scorer, _decode(file, bundle), wanted, file), bundle)
+    _write(answers, out, _write_csv if out is not None and out.suffix == ".csv" else _write_lines)
+
+
+def _write(answers: Iterable[Any], out: Path | None, write: Callable[[Iterable[Any], TextIO], None]) -> None:
+    if out is None:
+        write(answers, sys.stdout)
+        return
     try:
         with out.open("w", encoding="utf-8", newline="") as stream:
             write(answers, stream)
@@ -95,7 +103,7 @@ def _answers(scores: Scores, bundle: Bundle) -> Iterator[dict[str, Any]]:
         yield answer
 
 
-def _write_lines(answers: Iterable[dict[str, Any]], stream: TextIO) -> None:
+def _write_lines(answers: Iterable[Any], stream: TextIO) -> None:
     stream.writelines(f"{_as_json(answer)}\n" for answer in answers)
 
 

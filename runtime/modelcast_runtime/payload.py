@@ -87,22 +87,53 @@ class _Terms:
             raise problems.extra_input(place(extra), self.names, got(extra))
 
 
+def decode_object(body: bytes, content_type: str | None) -> dict[str, Any]:
+    """Read the JSON object of a request to own code, which alone knows what it holds; raises `Problem`."""
+    if content_type is not None:
+        if _media_type(content_type) not in ("", "application/json"):
+            raise problems.unsupported_media_type(("application/json",))
+        _check_charset(content_type)
+    return check_object(parse(body), "$")
+
+
+def check_object(document: Any, at: str) -> dict[str, Any]:
+    """The document if it is an object; raises `Problem`."""
+    if type(document) is not dict:
+        raise problems.wrong_form(at, "an object", describe(document))
+    return document
+
+
 def _reader(content_type: str | None) -> Callable[[bytes, _Terms], Table]:
     if content_type is None or content_type == "application/json":
         return _read_json
-    media_type, *parameters = content_type.lower().split(";")
-    reader = _READERS.get(media_type.strip())
+    reader = _READERS.get(_media_type(content_type))
     if reader is None:
         raise problems.unsupported_media_type()
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
-            raise problems.unsupported_charset()
+    _check_charset(content_type)
     return reader
 
 
+def _media_type(content_type: str) -> str:
+    return content_type.lower().partition(";")[0].strip()
+
+
+def _check_charset(content_type: str) -> None:
+    for parameter in content_type.lower().split(";")[1:]:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise problems.unsupported_charset()
+
+
+def parse(body: bytes, within: str = "") -> Any:
+    """A JSON document; raises `Problem` with the line and column, `within` which part of the body."""
+    try:
+        return orjson.loads(body.removeprefix(codecs.BOM_UTF8))
+    except orjson.JSONDecodeError as error:
+        raise _not_json(body, error, within) from None
+
+
 def _read_json(body: bytes, terms: _Terms) -> Table:
-    document = _parsed(body)
+    document = parse(body)
     if type(document) is list:
         return _instances(document, "$", terms)
     if type(document) is not dict:
@@ -114,13 +145,6 @@ def _read_json(body: bytes, terms: _Terms) -> Table:
         raise problems.wrong_form("$", _ONE_FORM, " and ".join(document) or "an object without keys")
     ((form, content),) = document.items()
     return _FORMS[form](content, f"$.{form}", terms)
-
-
-def _parsed(body: bytes, within: str = "") -> Any:
-    try:
-        return orjson.loads(body.removeprefix(codecs.BOM_UTF8))
-    except orjson.JSONDecodeError as error:
-        raise _not_json(body, error, within) from None
 
 
 def _not_json(body: bytes, error: orjson.JSONDecodeError, within: str) -> Problem:
@@ -257,7 +281,7 @@ def _in_lines(lines: Sequence[int]) -> Locate:
 def _read_form(body: bytes, terms: _Terms) -> Table:
     """What pandas' `read_json` took: a list of rows or, for one column, of strings; or columns, listed or labelled."""
     at = f"$.{payload_form.FIELD}"
-    document = _parsed(payload_form.json_args(body), f"{at}, ")
+    document = parse(payload_form.json_args(body), f"{at}, ")
     if type(document) is not dict:
         return _rows(document, at, terms, _ROWS | _TEXTS if len(terms.names) == 1 else _ROWS)
     names = payload_form.names_sent(document, terms.signature)

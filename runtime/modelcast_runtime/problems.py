@@ -220,6 +220,13 @@ def refused_by_model(at: str, error: str) -> Problem:
     )
 
 
+def refused_by_predict(error: str, key: str | None) -> Problem:
+    """400: the repository's own predict() raised `error` (a class's name); `key` is one that its code spells."""
+    got = f"one on which it raises {error}" + (f" for the key {quoted(key)}" if key else "")
+    advice = "Whoever wrote predict() knows what it takes."
+    return _content("Refused by predict", "$", "an object that predict() can answer", got, advice)
+
+
 def corrupt_encoding() -> Problem:
     """400: the body is not what its Content-Encoding says."""
     detail = "The body is not what its Content-Encoding says, or not complete. Send it again, or without compression."
@@ -255,9 +262,8 @@ def _too_much(title: str, most: str, setting: str) -> Problem:
     return Problem(status=CONTENT_TOO_LARGE, title=title, detail=detail, expected=f"at most {most}", got="more")
 
 
-def unsupported_media_type() -> Problem:
+def unsupported_media_type(accepted: Sequence[str] = ("application/json", "text/csv", "application/x-www-form-urlencoded")) -> Problem:
     """415, with `Accept` (RFC 9110, 15.5.16)."""
-    accepted = ("application/json", "text/csv", "application/x-www-form-urlencoded")
     return _unsupported("Unsupported media type", "Content-Type", accepted, "Accept")
 
 

@@ -19,12 +19,14 @@ Schema = dict[str, object]
 def request_schema(manifest: Manifest, settings: Settings) -> Schema:
     """What `POST /predict` takes as JSON, under the settings in force."""
     signature, takes_extra = manifest.signature, settings.extra_inputs == "ignore"
+    head: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Request to {manifest.name}"}
+    if signature.layout == "object":
+        return {**head, "type": "object"}
     rows = {"type": "array", "minItems": 1, "maxItems": settings.limits.rows}
     by_name: Schema = {**rows, "items": {"$ref": "#/$defs/record"}}
     any_rows: Schema = {**rows, "items": {"anyOf": _row_forms(signature)}}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"Request to {manifest.name}",
+        **head,
         "anyOf": [
             _wrapped("instances", any_rows),
             any_rows,

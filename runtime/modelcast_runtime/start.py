@@ -19,7 +19,7 @@ def serve(root: Path, flags: Mapping[str, object]) -> int:
     """Serve until told to stop; the exit code. Raises `BundleError` and `SettingsError` before anything listens."""
     service.terminate_on_signal()
     bundle = open_bundle(root)
-    settings = read_settings(os.environ, flags, bundle.manifest.service, model_bytes=bundle.model.stat().st_size)
+    settings = read_settings(os.environ, flags, bundle.manifest.service, model_bytes=bundle.model_bytes)
     scorer = load_scorer(bundle)  # once, and shared by the workers' memory; never scored before the fork
     layout = metrics.layout_for(bundle.manifest, bundle.golden)
 

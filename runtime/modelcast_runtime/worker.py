@@ -9,7 +9,8 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -137,10 +138,28 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
             sys.exit(0)
         self.store.use(self.slot)
         try:
-            self.asgi = self.duty.make_app(self)
+            with self._beating():
+                self.asgi = self.duty.make_app(self)
         except self.duty.refusals as reason:
             self.duty.startup.refuse(str(reason))
             sys.exit(0)  # any other code would make gunicorn log lines of its own
+
+    @contextlib.contextmanager
+    def _beating(self) -> Iterator[None]:
+        """Tell the master meanwhile that this worker lives: own code may take minutes to import."""
+        is_over = threading.Event()
+
+        def beat() -> None:
+            while not is_over.wait(1.0):
+                self.notify()
+
+        heart = threading.Thread(target=beat, name="starting", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            heart.join()
 
     async def _serve(self) -> None:
         self.loop.add_signal_handler(signal.SIGTERM, self._stopping.set)

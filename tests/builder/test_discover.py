@@ -23,6 +23,14 @@ class Config:
     model: str | None = None
 
 
+def web(entry: str) -> str:
+    """The refusal of a web application."""
+    return (
+        f"found no model and no notebook, but {entry} of a Python web application. To run it as it is, use the stock Python "
+        f"builder; to serve a model, add a notebook that ends with {DUMP}, or prediction.py with predict(body)"
+    )
+
+
 def repository(root: Path, files: Mapping[str, bytes]) -> Path:
     """A repository of these files."""
     root.mkdir(exist_ok=True)
@@ -70,8 +78,35 @@ FOUND: dict[str, tuple[dict[str, bytes], Config, tuple[list[str], str | None, st
         Config(notebooks=()),
         ([], "model.onnx", "found model.onnx (1 B); train.ipynb is documentation"),
     ),
-    "one artifact beside prediction.py": (
+    "prediction.py before the artifacts and notebooks beside it": (
+        {**files("a.joblib", "b.pkl", "train.ipynb", "more.ipynb", "app.py"), "prediction.py": PREDICT},
+        Config(),
+        ([], "prediction.py",
+         "found prediction.py with predict(), beside a.joblib, b.pkl; more.ipynb, train.ipynb are documentation"),
+    ),
+    "prediction.py alone": ({"prediction.py": PREDICT}, Config(), ([], "prediction.py", "found prediction.py with predict()")),
+    "a named model before prediction.py": (
         {**files("model.skops"), "prediction.py": PREDICT},
+        Config(model="model.skops"),
+        ([], "model.skops", "named model.skops (1 B)"),
+    ),
+    "named notebooks before prediction.py": (
+        {**files("train.ipynb"), "prediction.py": PREDICT},
+        Config(notebooks=("train.ipynb",)),
+        (["train.ipynb"], None, "named train.ipynb"),
+    ),
+    "prediction.py without predict is an ordinary module": (
+        {**files("model.skops"), "prediction.py": b"class A:\n    def predict(self): pass\n"},
+        Config(),
+        ([], "model.skops", "found model.skops (1 B)"),
+    ),
+    "prediction.py elsewhere is an ordinary module": (
+        {**files("model.skops"), "src/prediction.py": PREDICT},
+        Config(),
+        ([], "model.skops", "found model.skops (1 B)"),
+    ),
+    "a model of a web application": (
+        {**files("model.skops"), "app.py": b"import flask\n"},
         Config(),
         ([], "model.skops", "found model.skops (1 B)"),
     ),
@@ -148,11 +183,22 @@ REFUSED: dict[str, tuple[dict[str, bytes], Config, str]] = {
         "found no model, and no notebook at the root but nb/a.ipynb. "
         "Name the one to execute in modelcast.yaml: `notebooks: [nb/a.ipynb]`",
     ),
-    "prediction.py": (
-        {"prediction.py": PREDICT, "README.md": b"x"},
+    "prediction.py that is no Python": (
+        {"prediction.py": b"import json\ndef predict(body):\n    print 1\n", "model.joblib": b"x"},
         Config(),
-        "prediction.py with predict() is a service of its own, and such services are not built yet in this version. "
-        f"Add the trained model that it loads, written by {DUMP}, or the notebook that writes it",
+        "prediction.py:3 is no Python that this version reads: Missing parentheses in call to 'print'. "
+        "Did you mean print(...)?. Correct that line",
+    ),
+    "prediction.py that is no text": (
+        {"prediction.py": b"\x00"},
+        Config(),
+        "prediction.py is no Python source. Save it as text in UTF-8",
+    ),
+    "a web application by the name of its file": ({"wsgi.py": b"application = None\n"}, Config(), web("wsgi.py")),
+    "a web application by what it imports": (
+        {"README.md": b"x", "service/api.py": b"from fastapi import FastAPI\n", "service/util.py": b"import json\n"},
+        Config(),
+        web("service/api.py"),
     ),
     "prediction.py without predict": (
         {"prediction.py": b"class A:\n    def predict(self): pass\n"},

@@ -28,6 +28,12 @@ def test_a_framework_names_a_format_of_the_runtime(name: str) -> None:
     assert framework.FORMAT in FORMATS
 
 
+def test_own_code_is_claimed_by_its_kind() -> None:
+    assert claim(Artifact(path=Path("prediction.py"), kind="python", size=1, sha256="")) == Claim(
+        framework="python", format="python", model="code/prediction.py", reason="prediction.py answers by itself"
+    )
+
+
 CLAIMED = {
     "by a module that it names": (
         Artifact(
@@ -59,7 +65,7 @@ def test_what_nobody_claims_is_refused(kind: str) -> None:
     with pytest.raises(BuildError) as refused:
         claim(Artifact(path=Path("models/m.bin"), kind=kind, size=1, sha256=""))
     assert str(refused.value) == (
-        f"audit: m.bin is a {kind} file that no framework of this version serves (sklearn). "
+        f"audit: m.bin is a {kind} file that no framework of this version serves (sklearn, python). "
         'Save a fitted scikit-learn estimator or Pipeline: joblib.dump(model, "model.joblib")'
     )
 

@@ -52,7 +52,7 @@ outputs = st.builds(
 )
 signatures = st.builds(
     Signature,
-    layout=st.sampled_from(["array", "frame", "text"]),
+    layout=st.sampled_from(["array", "frame", "text", "object"]),
     inputs=tuples(columns),
     outputs=tuples(outputs),
     classes=st.none() | tuples(labels),
@@ -83,7 +83,7 @@ manifests = st.builds(
     name=texts,
     version=texts,
     description=texts,
-    format=st.just("joblib"),
+    format=st.sampled_from(["joblib", "python"]),
     framework=texts,
     task=st.sampled_from(["classifier", "regressor", "clusterer", "text", "generic"]),
     model=texts,

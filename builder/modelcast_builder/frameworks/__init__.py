@@ -8,7 +8,7 @@ from typing import Protocol
 
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.errors import BuildError
-from modelcast_builder.frameworks import sklearn
+from modelcast_builder.frameworks import python, sklearn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Framework(Protocol):
         """Why this artifact is one of this framework's, or None; looks at scanned facts and imports nothing."""
 
 
-FRAMEWORKS: tuple[Framework, ...] = (sklearn,)
+FRAMEWORKS: tuple[Framework, ...] = (sklearn, python)
 
 
 def claim(artifact: Artifact) -> Claim:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelcast_runtime import contract
 
-from . import canonical, examples, goldens, inputs, loading, outputs, probe
+from . import canonical, examples, goldens, inputs, loading, outputs, own, probe
 from .messages import Answer, Described, DescribeRequest, Refusal, Refused
 
 
@@ -53,6 +53,8 @@ def _check_task(described: Described, request: DescribeRequest) -> None:
 def describe(request: DescribeRequest) -> Described:
     """The story of one model; raises `Refused`."""
     sys.dont_write_bytecode = True
+    if request.framework == "python":
+        return own.describe(request)
     model = loading.load(request)
     described = _first_that_fits(model, request)
     # Loaded again: to be asked leaves traces in some models (a neighbours' tree counts its questions).

@@ -10,9 +10,10 @@ from typing import Protocol
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Wanted
+from modelcast_runtime.formats.python import OwnPredict
 
-FORMATS = {"joblib": "modelcast_runtime.formats.native"}
-"""`manifest.format` -> the module with its `load(bundle) -> Scorer`; imported when a bundle asks for it."""
+FORMATS = {"joblib": "modelcast_runtime.formats.native", "python": "modelcast_runtime.formats.python"}
+"""`manifest.format` -> the module with its `load(bundle)`; imported when a bundle asks for it."""
 
 
 class Scorer(Protocol):
@@ -22,7 +23,7 @@ class Scorer(Protocol):
         """Answer for every row; `wanted` names outputs beside `predict` that the signature gives."""
 
 
-def load_scorer(bundle: Bundle) -> Scorer:
+def load_scorer(bundle: Bundle) -> Scorer | OwnPredict:
     """Load the model that the bundle holds. Never scores: a forked child could not score after that."""
-    load: Callable[[Bundle], Scorer] = import_module(FORMATS[bundle.manifest.format]).load
+    load: Callable[[Bundle], Scorer | OwnPredict] = import_module(FORMATS[bundle.manifest.format]).load
     return load(bundle)

@@ -1,0 +1,55 @@
+"""The lane of own code: one JSON object goes to `predict` as it came, and what it gives goes back as it is."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modelcast_runtime import answer, body, payload, problems
+from modelcast_runtime.asgi import Receive, Response, Scope
+from modelcast_runtime.bundle import Bundle
+from modelcast_runtime.formats.python import OwnPredict, PredictError
+from modelcast_runtime.lane import DECODED_INLINE, BaseLane
+from modelcast_runtime.observe import Observer
+from modelcast_runtime.settings import Settings
+
+_log = logging.getLogger("modelcast")
+_NO_CLASSES = np.empty(0)
+# Nobody promised that own code may be called by two threads at once; more workers answer more requests.
+_ONE_THREAD = 1
+
+
+class ObjectLane(BaseLane):
+    """Answers `POST /predict` of a bundle whose model is code."""
+
+    def __init__(self, bundle: Bundle, own: OwnPredict, observer: Observer, settings: Settings) -> None:
+        """`own` has been started."""
+        super().__init__(bundle, observer, settings, threads=_ONE_THREAD)
+        self._own = own
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        headers = dict(scope["headers"])
+        self._wanted(scope["query_string"])
+        content = await body.read(receive, headers, self._settings.limits.body_bytes)
+        decode = partial(payload.decode_object, content, headers.get(b"content-type", b"").decode("latin-1") or None)
+        asked = decode() if len(content) <= DECODED_INLINE else await asyncio.to_thread(decode)
+        answered = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, asked)
+        self._observer.scored(1, _NO_CLASSES, {}, {})
+        return self._response(answer.new_prediction_id(), answered)
+
+    def _ask(self, asked: dict[str, Any]) -> bytes:
+        # Encoded by the same thread: own code may change what it gave when it is called again.
+        try:
+            return answer.encode_object(self._own.answer(asked))
+        except PredictError as error:
+            if not error.is_callers:
+                _log.error("predict() failed: %s", error)
+                raise problems.internal_error() from None
+            _log.warning("predict() refused a request: %s", error)
+            raise problems.refused_by_predict(error.kind, error.key) from None
+        except orjson.JSONEncodeError as error:
+            _log.error("the answer of predict() is no JSON: %s", error)
+            raise problems.internal_error() from None
