@@ -30,7 +30,8 @@ def predict(root: Path, file: Path, *, proba: bool, out: Path | None) -> None:
         raise BundleError(f"--proba: this {bundle.manifest.task} gives no probabilities")
     scorer = load_scorer(bundle)
     if isinstance(scorer, OwnPredict):
-        _write(offline_objects.answers(scorer, file, out), out and out.absolute(), _write_lines)
+        place = None if out is None else out.absolute()  # own code changes the working directory
+        _write(offline_objects.answers(scorer, file, out), place, _write_lines)
         return
     wanted: frozenset[Wanted] = frozenset({"predict_proba"} if proba else ())
     answers = _answers(_score(scorer, _decode(file, bundle), wanted, file), bundle)

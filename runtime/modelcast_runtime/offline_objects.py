@@ -19,7 +19,7 @@ def answers(own: OwnPredict, file: Path, out: Path | None) -> list[orjson.Fragme
     if out is not None and out.suffix == ".csv":
         raise BundleError(f"{out.name}: what own code answers is no table. Name a file that ends in .json")
     asked = _objects(file)
-    own.start()  # it changes the working directory: what is named relative to the old one was read before
+    own.start()
     return [_answer(own, body, f"{file.name}: {place}") for place, body in asked]
 
 

@@ -271,3 +271,76 @@ joblib.dump(model, "model.joblib")
     ".vscode/settings.json": "{}",
     ".python-version": "3.9\n",
 }
+
+OWN_CODE: dict[str, str | bytes] = {
+    "prediction.py": """
+import json
+import os
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.cluster import KMeans
+
+from detector import steps
+
+line = joblib.load("models/line.joblib")
+rows = np.arange(4000.0).reshape(-1, 2)
+clusters = KMeans(n_clusters=3, n_init=1, random_state=0).fit(rows)
+clusters.predict(rows)  # OpenMP: a child that is forked after this hangs
+imported_by = os.getpid()
+
+
+def predict(body):
+    return getattr(steps, body["do"])(body) if hasattr(steps, body["do"]) else OWN[body["do"]](body)
+
+
+def files(body):
+    beside = Path(__file__).parent / "words" / "table.json"
+    with open("words/table.json") as relative:
+        return {
+            "relative": json.load(relative)["a"],
+            "beside": json.loads(beside.read_text())["a"],
+            "package": steps.scale(),
+            "line": line.predict_proba([[1.0]]).shape[1] + 5.0,
+        }
+
+
+def work(body):
+    return {"twice": np.int64(body["n"]) * 2, "worker": os.getpid(), "imported_by": imported_by}
+
+
+def cluster(body):
+    return {"cluster": clusters.predict(rows)[-1]}
+
+
+def write(body):
+    Path("left.txt").write_text("x")
+
+
+OWN = {"files": files, "work": work, "cluster": cluster, "write": write}
+""",
+    "detector/__init__.py": "",
+    "detector/steps.py": """
+import sys
+from importlib.resources import files as resources
+
+
+def scale():
+    return float(resources("detector").joinpath("scale.txt").read_text())
+
+
+def exit(body):
+    sys.exit("enough")
+
+
+def divide(body):
+    return 1 / 0
+""",
+    "detector/scale.txt": "3",
+    "words/table.json": '{"a": "apple"}',
+    "wsgi.py": "raise RuntimeError('the web application is not what is served')",
+    "explore.ipynb": notebook("raise RuntimeError('documentation is not run')"),
+    ".s2i/environment": "APP_CONFIG=gunicorn_config.py",
+    "requirements.txt": "scikit-learn\n",
+}

@@ -1,5 +1,6 @@
 """What the tests ask to be built, each once a session and two at a time: what is needed later is built meanwhile."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -77,6 +78,14 @@ def old_artifact(shop: Workshop, name: str) -> Case:
     made = shop.hands.ask(maker.python, source, repositories.OLD_ARTIFACT, "probabilities")
     case = shop.build(name, source)
     return Case(source=source, built=case.built, made=made)
+
+
+def own_code(shop: Workshop, name: str) -> Case:
+    """prediction.py with what it loads, of which one file is a trained line."""
+    source = write(shop.folder / "unseen" / name, repositories.OWN_CODE)
+    (source / "models").mkdir()
+    shutil.copy(SAMPLES / "two-artifacts-should-fail" / "model.joblib", source / "models" / "line.joblib")
+    return shop.build(name, source)
 
 
 def served_sample(shop: Workshop, name: str) -> Case:
@@ -161,6 +170,8 @@ def git_main(shop: Workshop, name: str) -> Case:
 RECIPES: dict[str, Recipe] = {
     "breast-cancer": served_sample,
     "penguins": served_sample,
+    "object-counter": served_sample,
+    "own_code": own_code,
     "sibling_module": written(repositories.SIBLING_MODULE, "Sibling module"),
     "boosting": written(repositories.HIST_GRADIENT_BOOSTING),
     "configured": written(repositories.CONFIGURED),

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
-from modelcast_runtime.worker import Draining, Startup, refuse_handshakes
+from modelcast_runtime.worker import Draining, ScoringWorker, Startup, refuse_handshakes
 
 App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 HEADER_S = 0.3
@@ -485,3 +486,15 @@ def test_a_listener_that_refuses_handshakes_keeps_what_it_has() -> None:
         assert accepted.recv(100) == b"still here"
         before.close()
         accepted.close()
+
+
+def test_a_worker_that_is_slow_to_start_tells_the_master_that_it_lives() -> None:
+    beats = threading.Event()
+    worker = object.__new__(ScoringWorker)
+    worker.notify = beats.set
+    worker.draining, worker.slot = Draining(), 0
+    worker.store = SimpleNamespace(use=lambda _slot: None)
+    worker.duty = SimpleNamespace(make_app=lambda _worker: "app" if beats.wait(30) else None, refusals=())
+    worker.load_wsgi()
+    assert worker.asgi == "app"
+    assert "starting" not in {thread.name for thread in threading.enumerate()}
