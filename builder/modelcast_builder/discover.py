@@ -52,7 +52,7 @@ def discover(repo: Path, config: Named) -> Plan:
     if config.model is not None:
         return _named_model(sight, config.model)
     if own_code.FILE in sight.files and own_code.predicts(repo):
-        return _use_code(sight)
+        return _use_code(sight, "found")
     if len(sight.artifacts) == 1:
         return _use(sight, sight.artifacts[0], "found")
     if sight.artifacts:
@@ -121,7 +121,18 @@ def _named_model(sight: Sight, name: str) -> Plan:
     if not is_there and sight.notebooks and not sight.artifacts:
         problem = f"`model: {name}` is not in the repository; {listed(sight.notebooks)} could write it"
         raise _refused(problem, _list_them(sight.notebooks))
-    return _use(sight, _named(sight, name, "model", sight.artifacts), "named")
+    named = _named(sight, name, "model", sight.artifacts)
+    return _named_code(sight, named) if named.suffix == ".py" else _use(sight, named, "named")
+
+
+def _named_code(sight: Sight, place: Path) -> Plan:
+    if place == own_code.FILE and own_code.predicts(sight.repo):
+        return _use_code(sight, "named")
+    raise _refused(
+        f"`model: {place.as_posix()}` names a module, and own code is served from {own_code.FILE} at the root alone, "
+        f"with a function {own_code.FUNCTION}(body)",
+        "Name a trained file, or write that function there and remove `model:`",
+    )
 
 
 def _written_as_named(repo: Path, name: str, places: set[Path], who: str) -> Path:
@@ -145,8 +156,8 @@ def _use(sight: Sight, place: Path, how: str) -> Plan:
     return Plan(notebooks=(), artifact=path, reason=reason + _documentation(sight))
 
 
-def _use_code(sight: Sight) -> Plan:
-    reason = f"found {own_code.FILE} with {own_code.FUNCTION}()"
+def _use_code(sight: Sight, how: str) -> Plan:
+    reason = f"{how} {own_code.FILE} with {own_code.FUNCTION}()"
     if sight.artifacts:
         reason += f", beside {listed(sight.artifacts)}"
     return Plan(notebooks=(), artifact=sight.repo / own_code.FILE, reason=reason + _documentation(sight))

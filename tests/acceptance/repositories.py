@@ -276,6 +276,7 @@ OWN_CODE: dict[str, str | bytes] = {
     "prediction.py": """
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -287,7 +288,8 @@ from detector import steps
 line = joblib.load("models/line.joblib")
 rows = np.arange(4000.0).reshape(-1, 2)
 clusters = KMeans(n_clusters=3, n_init=1, random_state=0).fit(rows)
-clusters.predict(rows)  # OpenMP: a child that is forked after this hangs
+pool = ThreadPoolExecutor(1)
+pool.submit(clusters.predict, rows).result()  # its thread is in no child that is forked after this
 imported_by = os.getpid()
 
 
@@ -311,7 +313,7 @@ def work(body):
 
 
 def cluster(body):
-    return {"cluster": clusters.predict(rows)[-1]}
+    return {"cluster": pool.submit(clusters.predict, rows).result(20)[-1]}
 
 
 def write(body):

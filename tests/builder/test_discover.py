@@ -85,6 +85,11 @@ FOUND: dict[str, tuple[dict[str, bytes], Config, tuple[list[str], str | None, st
          "found prediction.py with predict(), beside a.joblib, b.pkl; more.ipynb, train.ipynb are documentation"),
     ),
     "prediction.py alone": ({"prediction.py": PREDICT}, Config(), ([], "prediction.py", "found prediction.py with predict()")),
+    "prediction.py named as the model": (
+        {"prediction.py": PREDICT},
+        Config(model="./prediction.py"),
+        ([], "prediction.py", "named prediction.py with predict()"),
+    ),
     "a named model before prediction.py": (
         {**files("model.skops"), "prediction.py": PREDICT},
         Config(model="model.skops"),
@@ -193,6 +198,18 @@ REFUSED: dict[str, tuple[dict[str, bytes], Config, str]] = {
         {"prediction.py": b"\x00"},
         Config(),
         "prediction.py is no Python source. Save it as text in UTF-8",
+    ),
+    "another module named as the model": (
+        {"src/prediction.py": PREDICT, "prediction.py": PREDICT},
+        Config(model="src/prediction.py"),
+        "`model: src/prediction.py` names a module, and own code is served from prediction.py at the root alone, with a "
+        "function predict(body). Name a trained file, or write that function there and remove `model:`",
+    ),
+    "prediction.py without predict named as the model": (
+        {"prediction.py": b""},
+        Config(model="prediction.py"),
+        "`model: prediction.py` names a module, and own code is served from prediction.py at the root alone, with a "
+        "function predict(body). Name a trained file, or write that function there and remove `model:`",
     ),
     "a web application by the name of its file": ({"wsgi.py": b"application = None\n"}, Config(), web("wsgi.py")),
     "a web application by what it imports": (

@@ -198,6 +198,11 @@ FAILING = {
         "load: lib/scale.py:2: ValueError: invalid literal for int() with base 10: 'seven'. "
         "Correct it: each start of the service imports it in the same way",
     ),
+    "a file that it says is missing": (
+        {"prediction.py": "raise FileNotFoundError('no model')" + DEF},
+        "load: prediction.py:1: FileNotFoundError: no model. "
+        "Correct it: each start of the service imports it in the same way",
+    ),
     "a module that is no Python": (
         {"prediction.py": "import words" + DEF, "words.py": "x = 1\ny = ("},
         "load: words.py:2: SyntaxError: '(' was never closed (words.py, line 2). "

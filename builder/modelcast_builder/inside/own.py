@@ -48,9 +48,9 @@ def _imported(code: Path) -> Any:
             "environment has",
             f"Add {top}.py to the repository, or the distribution that brings it to requirements.txt",
         ) from error
-    except FileNotFoundError as error:
-        raise Refused("load", _lacking(error, code), _lacking_fix(error, code)) from error
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
+            raise _lacking(error, Path(error.filename), code) from error
         raise Refused(
             "load",
             f"{place_of(error, code)}: {type(error).__name__}: {_one_line(error)}",
@@ -58,17 +58,14 @@ def _imported(code: Path) -> Any:
         ) from error
 
 
-def _lacking(error: FileNotFoundError, code: Path) -> str:
-    named = Path(str(error.filename))
+def _lacking(error: FileNotFoundError, named: Path, code: Path) -> Refused:
     name = named.relative_to(code) if named.is_relative_to(code) else named
-    return f"{place_of(error, code)} opens {name.as_posix()}, which does not travel with the service"
-
-
-def _lacking_fix(error: FileNotFoundError, code: Path) -> str:
-    named = Path(str(error.filename))
-    if named.is_absolute() and not named.is_relative_to(code):
-        return "Write the path from the repository's root, which is the service's working directory"
-    return "Commit that file; notebooks, hidden files and what .s2iignore or `code:` leave out do not travel"
+    if name.is_absolute():
+        fix = "Write the path from the repository's root, which is the service's working directory"
+    else:
+        fix = "Commit that file; notebooks, hidden files and what .s2iignore or `code:` leave out do not travel"
+    problem = f"{place_of(error, code)} opens {name.as_posix()}, which does not travel with the service"
+    return Refused("load", problem, fix)
 
 
 def _error_fix(error: Exception) -> str:
