@@ -111,6 +111,7 @@ def _runtime(serving: Environment) -> str:
 
 def _page(bundle: Bundle) -> str:
     manifest, provenance = bundle.manifest, bundle.provenance()
+    is_code = manifest.signature.layout == "object"
     made = f"{provenance.built_at} from {provenance.source}" if provenance else "no receipts"
     lines = [
         f"{manifest.name}  {manifest.version}",
@@ -120,9 +121,10 @@ def _page(bundle: Bundle) -> str:
         f"made  {made}",
         "",
         "inputs",
-        *(["  any JSON object"] if manifest.signature.layout == "object" else []),
+        *(["  any JSON object"] if is_code else []),
         *(f"  {_input(column)}" for column in manifest.signature.inputs),
         "outputs",
+        *(["  what predict() gives"] if is_code else []),
         *(f"  {output.name}  {output.dtype}  {list(output.shape)}" for output in manifest.signature.outputs),
         "files",
         *(f"  {record.path}  {record.size} bytes  sha256:{record.sha256}" for record in manifest.files),

@@ -193,6 +193,11 @@ def _nothing_decides(sight: Sight) -> BuildError:
             "To run it as it is, use the stock Python builder; to serve a model, add a notebook that ends with "
             f"{_DUMP}, or {own_code.FILE} with predict(body)",
         )
+    if own_code.FILE in sight.files and (written := own_code.misshapen(sight.repo)):
+        return _refused(
+            f"found no model and no notebook, and {written} in {own_code.FILE} cannot be called with one argument",
+            f"Write `def predict(body):`, which takes a dict and gives one, or add a notebook that ends with {_DUMP}",
+        )
     return _refused(
         f"found no model and no notebook; {_seen(sight)}", f"Add a notebook that ends with {_DUMP}, or that file"
     )

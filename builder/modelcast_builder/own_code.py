@@ -22,6 +22,7 @@ from modelcast_builder.travel import TravelFile
 FILE = Path("prediction.py")
 FUNCTION = "predict"
 
+_DEF = ast.FunctionDef | ast.AsyncFunctionDef
 # What the stock Python builder starts by name, and what a web application imports.
 _ENTRIES = {Path(name) for name in ("app.py", "wsgi.py", "asgi.py", "application.py", "manage.py", "app.sh")}
 _WEB = {
@@ -33,8 +34,20 @@ _WEB = {
 def predicts(repo: Path) -> bool:
     """Whether the module at the root binds `predict`: by def, import or assignment, at its top level.
 
-    Raises BuildError where it is not Python.
+    A def counts where it can be called with one argument: another is a function of the training's. Raises BuildError
+    where the module is not Python.
     """
+    return any(_takes_one(node) for node in _bindings(repo))
+
+
+def misshapen(repo: Path) -> str | None:
+    """The `predict` of the module at the root as it is written, where it cannot be called with one argument."""
+    written = (node for node in _bindings(repo) if isinstance(node, _DEF) and not _takes_one(node))
+    return next((f"{FUNCTION}({ast.unparse(node.args)})" for node in written), None)
+
+
+def _bindings(repo: Path) -> list[ast.stmt]:
+    """The statements that bind `predict`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are its author's
@@ -45,7 +58,17 @@ def predicts(repo: Path) -> bool:
             raise BuildError("discover", f"{FILE} is no Python source", "Save it as text in UTF-8") from None
         problem = f"{FILE}:{line} is no Python that this version reads: {error.args[0]}"
         raise BuildError("discover", problem, "Correct that line") from None
-    return FUNCTION in set(_bound(tree.body))
+    return [node for name, node in _bound(tree.body) if name == FUNCTION]
+
+
+def _takes_one(node: ast.stmt) -> bool:
+    """Whether what it binds can be called with one argument, as far as it tells."""
+    if not isinstance(node, _DEF):
+        return True
+    taken = node.args
+    positional = len(taken.posonlyargs) + len(taken.args)
+    takes_any = positional > 0 or taken.vararg is not None
+    return takes_any and positional - len(taken.defaults) <= 1 and None not in taken.kw_defaults
 
 
 def is_code(path: Path) -> bool:
@@ -83,16 +106,16 @@ def web_application(repo: Path, seen: Sequence[Path]) -> Path | None:
     )
 
 
-def _bound(statements: Sequence[ast.stmt]) -> Iterator[str]:
-    """The names that a module's top level binds, also under `if` and `try`."""
+def _bound(statements: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
+    """The names that a module's top level binds, also under `if` and `try`, and what binds them."""
     for node in statements:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name
+        if isinstance(node, _DEF):
+            yield node.name, node
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in node.names)
+            yield from ((alias.asname or alias.name, node) for alias in node.names)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from (target.id for target in targets if isinstance(target, ast.Name))
+            yield from ((target.id, node) for target in targets if isinstance(target, ast.Name))
         elif isinstance(node, ast.If | ast.Try | ast.With):
             yield from _bound(node.body)
             yield from _bound(getattr(node, "orelse", []))

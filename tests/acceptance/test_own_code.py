@@ -69,7 +69,7 @@ def test_the_sealed_bundle_holds_the_repository_and_says_what_it_is(modelcast: M
     ]  # fmt: skip
     page = modelcast.run("inspect", own.built.root).stdout
     assert "generic, python, native" in page
-    assert "\n  any JSON object\n" in page
+    assert "\ninputs\n  any JSON object\noutputs\n  what predict() gives\nfiles\n" in page
 
 
 def test_files_are_found_by_the_working_directory_by_the_module_and_by_the_package(service: Service) -> None:

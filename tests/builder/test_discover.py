@@ -105,6 +105,11 @@ FOUND: dict[str, tuple[dict[str, bytes], Config, tuple[list[str], str | None, st
         Config(),
         ([], "model.skops", "found model.skops (1 B)"),
     ),
+    "prediction.py whose predict takes a model is an ordinary module": (
+        {**files("model.skops"), "prediction.py": b"def predict(model, rows): pass\n"},
+        Config(),
+        ([], "model.skops", "found model.skops (1 B)"),
+    ),
     "prediction.py elsewhere is an ordinary module": (
         {**files("model.skops"), "src/prediction.py": PREDICT},
         Config(),
@@ -187,6 +192,13 @@ REFUSED: dict[str, tuple[dict[str, bytes], Config, str]] = {
         Config(),
         "found no model, and no notebook at the root but nb/a.ipynb. "
         "Name the one to execute in modelcast.yaml: `notebooks: [nb/a.ipynb]`",
+    ),
+    "prediction.py whose predict takes something else": (
+        {"prediction.py": b"import joblib\nasync def predict(model, rows: list, k=3): pass\n"},
+        Config(),
+        "found no model and no notebook, and predict(model, rows: list, k=3) in prediction.py cannot be called with one "
+        "argument. Write `def predict(body):`, which takes a dict and gives one, or add a notebook that ends with "
+        f"{DUMP}",
     ),
     "prediction.py that is no Python": (
         {"prediction.py": b"import json\ndef predict(body):\n    print 1\n", "model.joblib": b"x"},

@@ -38,6 +38,11 @@ def write(repo: Path, files: Mapping[str, str]) -> Path:
             True,
         ),
         ("if True:\n    pass\nelse:\n    def predict(body): return {}", True),
+        ("def predict(body, k=5, *, deep=False, **more): return {}", True),
+        ("def predict(*bodies): return {}", True),
+        ("def predict(model, body): return {}", False),
+        ("def predict(): return {}", False),
+        ("def predict(body, *, model): return {}", False),
         ("class Model:\n    def predict(self, body): return {}", False),
         ("def other():\n    def predict(body): return {}", False),
         ("predict_all = 1", False),
@@ -220,13 +225,13 @@ FAILING = {
         "Write `def predict(body):`, which takes a dict and gives one",
     ),
     "a function of two arguments": (
-        {"prediction.py": "def predict(model, body): return {}"},
+        {"prediction.py": "from lib import predict", "lib.py": "def predict(model, body): return {}"},
         "load: predict(model, body) in prediction.py cannot be called with one argument. "
         "Write `def predict(body):`, which takes a dict and gives one",
     ),
     "one that writes beside itself": (
         {"prediction.py": 'import pathlib\npathlib.Path("cache.json").write_text("{}")' + DEF},
-        "load: prediction.py wrote cache.json beside itself while it was imported, and what is sealed never changes. "
+        "load: prediction.py changed cache.json beside itself while it was imported, and what is sealed never changes. "
         "Commit that file, or write it below tempfile.gettempdir()",
     ),
 }  # fmt: skip

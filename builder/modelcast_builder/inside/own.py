@@ -25,9 +25,9 @@ def describe(request: DescribeRequest) -> Described:
     code = Path(request.code)
     before = _state(code)
     _check_callable(_imported(code))
-    written = sorted(path.relative_to(code).as_posix() for path, _ in _state(code).items() - before.items())
-    if written:
-        problem = f"{_FILE} wrote {written[0]} beside itself while it was imported, and what is sealed never changes"
+    changed = sorted(path.relative_to(code).as_posix() for path, _ in _state(code).items() ^ before.items())
+    if changed:
+        problem = f"{_FILE} changed {changed[0]} beside itself while it was imported, and what is sealed never changes"
         raise Refused("load", problem, "Commit that file, or write it below tempfile.gettempdir()")
     return Described(
         task="generic",
