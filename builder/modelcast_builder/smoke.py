@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from modelcast_runtime.bundle import BundleError, open_bundle
+
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 
@@ -18,9 +20,20 @@ def check(environment: Environment, bundle: Path, nowhere: Path, examples: Path 
         command, cwd=nowhere, env=clean, capture_output=True, text=True, errors="replace", check=False
     )
     if done.returncode == 0:
+        _check_untouched(bundle)
         return done.stdout.strip()
     said = (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1]
     raise _refused(said.removeprefix("error: selftest: "), examples)
+
+
+def _check_untouched(bundle: Path) -> None:
+    """Own code works in the bundle's folder, and the examples have just asked it."""
+    try:
+        open_bundle(bundle)
+    except BundleError as error:
+        fix = "Let predict() write below tempfile.gettempdir(): what is sealed never changes"
+        problem = str(error).partition(";")[0]
+        raise BuildError("smoke", f"answering changed the bundle: {problem}", fix) from error
 
 
 def _refused(reason: str, examples: Path | None) -> BuildError:

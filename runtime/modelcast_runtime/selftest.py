@@ -23,6 +23,7 @@ _PAGES = ("/healthz", "/readyz", "/metrics", "/schema", "/info")
 def run(root: Path, example_file: Path | None = None) -> str:
     """Open, verify, score, look at every page and hold every example; a sentence, or `BundleError`."""
     bundle = open_bundle(root)
+    example_file = None if example_file is None else example_file.absolute()  # own code changes the working directory
     settings = read_settings(os.environ, {}, bundle.manifest.service)
     store = Store.create(metrics.layout_for(bundle.manifest, bundle.golden), slots=1)
     store.use(store.claim())
