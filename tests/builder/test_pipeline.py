@@ -245,3 +245,86 @@ def test_a_name_that_is_no_label_is_refused_before_the_work(build: Build, reposi
     with pytest.raises(BuildError, match="^config: the name 'No Label' is no DNS label"):
         build(repository("grid_search"), reporter, MODELCAST_NAME="No Label")
     assert [step.name for step in reporter.steps] == ["discover"]
+
+
+OWN_CODE = """
+import json
+with open("words/table.json") as file:
+    words = json.load(file)
+
+
+def predict(body):
+    return {"word": words[body["key"]]}
+"""
+ASKED = [{"request": {"key": "a"}, "response": {"word": "apple"}}]
+
+
+def test_own_code_is_sealed_with_what_it_loads_and_held_to_its_examples(
+    build: Build, repository: Repository, tmp_path: Path
+) -> None:
+    repo = repository(
+        prediction_dot_py=OWN_CODE,
+        words__table_dot_json='{"a": "apple"}',
+        explore_dot_ipynb="{}",
+        modelcast_dot_yaml="examples: asked.json\ntask: generic\ncode: [words]",
+        asked_dot_json=json.dumps(ASKED),
+    )
+    said: list[str] = []
+    reporter = Reporter()
+    reporter.say = lambda step, sentence: said.append(f"{step}: {sentence}")  # type: ignore[method-assign]
+    bundle = build(repo, reporter)
+    manifest = bundle.manifest
+    assert (manifest.format, manifest.task, manifest.model) == ("python", "generic", "code/prediction.py")
+    assert [record.path for record in manifest.files] == [
+        "code/prediction.py", "code/words/table.json", "environment.lock", "golden.json",
+    ]  # fmt: skip
+    assert said == [
+        "discover: found prediction.py with predict(); explore.ipynb is documentation",
+        "describe: generic: any JSON object goes to predict() of prediction.py, one of 2 files, 0.0 MiB in all",
+        "compile: native: this version of modelcast does not compile models",
+        f"smoke: my-repo {manifest.version}: predict() can be called, 1 example of asked.json held",
+    ]
+    again = build(repo)
+    assert (again.digest, again.manifest) == (bundle.digest, manifest)
+    assert left(tmp_path) == ["bundle"]
+
+
+OWN_FAILURES = {
+    "it leaves when it is imported": (
+        "import sys\nsys.exit('no')\ndef predict(body): return {}",
+        "describe: loading or scoring prediction.py ended the process: sys.exit('no'). "
+        "Raise an error instead, in the module of the repository that calls it",
+    ),
+    "an example that it refuses": (
+        "def predict(body): return body['word']",
+        "smoke: asked.json, example 0: POST /predict answered 400: $: expected an object that predict() can answer, got "
+        "one on which it raises KeyError for the key word. Whoever wrote predict() knows what it takes. "
+        "Correct that example, or train a model that answers it",
+    ),
+    "an example that it answers otherwise": (
+        "def predict(body): return {'word': 'pear'}",
+        'smoke: asked.json, example 0: $.word: expected "apple", got "pear". '
+        "Correct that example, or train a model that answers it",
+    ),
+    "it writes beside itself when it is asked": (
+        "def predict(body):\n    with open('left.txt', 'w') as file:\n        file.write('x')\n    return {'word': 'apple'}",
+        "smoke: answering changed the bundle: code/left.txt is in the bundle but not in its manifest. "
+        "Let predict() write below tempfile.gettempdir(): what is sealed never changes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OWN_FAILURES)
+def test_own_code_that_fails_is_refused_and_leaves_nothing(
+    build: Build, repository: Repository, tmp_path: Path, case: str
+) -> None:
+    source, line = OWN_FAILURES[case]
+    repo = repository(
+        prediction_dot_py=source, modelcast_dot_yaml="examples: asked.json", asked_dot_json=json.dumps(ASKED)
+    )
+    before = state(repo)
+    with pytest.raises(BuildError) as refused:
+        build(repo)
+    assert str(refused.value) == line
+    assert left(tmp_path) == []
+    assert state(repo) == before
