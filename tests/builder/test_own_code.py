@@ -199,7 +199,7 @@ FAILING = {
         "Write the path from the repository's root, which is the service's working directory",
     ),
     "an error of its own": (
-        {"prediction.py": "from lib import scale" + DEF, "lib/scale.py": "\nk = int('seven')"},
+        {"prediction.py": "from lib import scale" + DEF, "lib/__init__.py": "", "lib/scale.py": "\nk = int('seven')"},
         "load: lib/scale.py:2: ValueError: invalid literal for int() with base 10: 'seven'. "
         "Correct it: each start of the service imports it in the same way",
     ),
