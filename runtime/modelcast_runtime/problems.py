@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 import orjson
 
+_READ = ("application/json", "text/csv", "application/x-www-form-urlencoded")
 CONTENT_TYPE = "application/problem+json"
 CONTENT_TOO_LARGE = 413
 LONGEST_NAME = 60
@@ -262,7 +263,7 @@ def _too_much(title: str, most: str, setting: str) -> Problem:
     return Problem(status=CONTENT_TOO_LARGE, title=title, detail=detail, expected=f"at most {most}", got="more")
 
 
-def unsupported_media_type(accepted: Sequence[str] = ("application/json", "text/csv", "application/x-www-form-urlencoded")) -> Problem:
+def unsupported_media_type(accepted: Sequence[str] = _READ) -> Problem:
     """415, with `Accept` (RFC 9110, 15.5.16)."""
     return _unsupported("Unsupported media type", "Content-Type", accepted, "Accept")
 
