@@ -5,6 +5,7 @@ that will install them, to its last digit: a lock may differ between 3.11.2 and 
 """
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelcast_builder.environment import fill
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,10 +50,11 @@ def download(pinned: str, version: str, into: Path) -> None:
     for old in (part, into):
         shutil.rmtree(old, ignore_errors=True)
     part.mkdir(parents=True)
-    wanted = BUILD / "wheelhouse.txt"
-    wanted.write_text(pinned, encoding="utf-8")
-    options = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "--python-version", version)
-    subprocess.run([*PIP, "download", *options, "--dest", part, "--requirement", wanted], check=True)
+    problem = fill.download(
+        pinned.splitlines(), part, env=os.environ, options=("--require-hashes", "--python-version", version)
+    )
+    if problem:
+        sys.exit(problem)
     part.rename(into)
 
 

@@ -106,6 +106,22 @@ def predict(bundle: Path, file: Path, proba: bool, out: Path | None) -> None:
     sys.exit(commands.predict(bundle, file, os.environ, proba=proba, out=out))
 
 
+@_examples("modelcast wheels .", "modelcast wheels . --out vendor")
+@main.command()
+@click.argument("src")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The wheelhouse's folder.  [default: what `wheels:` names, else SRC/wheels]",
+)
+def wheels(src: str, out: Path | None) -> None:
+    """Fill a wheelhouse with all that the build of SRC installs, so that it needs no network."""
+    from modelcast_builder import commands
+
+    for path in commands.wheels(src, out, os.environ):
+        click.echo(path)
+
+
 @_examples("modelcast inspect ./bundle", "modelcast inspect ./bundle --json")
 @main.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,9 +15,10 @@ from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
 from modelcast_builder import environment, pipeline, source_tree
-from modelcast_builder.config import BuildSettings, build_settings
-from modelcast_builder.environment import Environment
+from modelcast_builder.config import BuildSettings, build_settings, read_config
+from modelcast_builder.environment import Environment, wheelhouse
 from modelcast_builder.report import Reporter, reporter_for
+from modelcast_builder.wheels import gather
 
 _SHOWN = 10
 
@@ -37,8 +39,10 @@ def serve(source: str, variables: Mapping[str, str], flags: Mapping[str, object]
     """Become the service of a bundle, which is built first where SRC is a repository."""
     settings = build_settings(variables)
     reporter = _reporter()
-    root = Path(source) if is_bundle(Path(source)) else _built_once(source, settings, reporter)
-    serving = _serving_environment(open_bundle(root), settings, reporter)
+    is_built = is_bundle(Path(source))
+    root = Path(source) if is_built else _built_once(source, settings, reporter)
+    own = None if is_built else _own_wheels(Path(source).expanduser(), settings)
+    serving = _serving_environment(open_bundle(root), settings, reporter, own)
     options = [f"--{name}={value}" for name, value in flags.items() if value is not None]
     command = [_runtime(serving), "serve", str(root.resolve()), *options]
     sys.stderr.flush()
@@ -52,6 +56,11 @@ def predict(bundle: Path, file: Path, variables: Mapping[str, str], *, proba: bo
     options = [*(["--proba"] if proba else []), *([f"--out={out.resolve()}"] if out else [])]
     command = [_runtime(serving), "predict", str(bundle.resolve()), str(file.resolve()), *options]
     return subprocess.run(command, check=False).returncode
+
+
+def wheels(source: str, out: Path | None, variables: Mapping[str, str]) -> Sequence[Path]:
+    """Fill a wheelhouse for SRC; the files in it."""
+    return gather(source, out.absolute() if out else None, build_settings(variables), _reporter())
 
 
 def inspect(root: Path, *, as_json: bool) -> str:
@@ -95,13 +104,27 @@ def _content_key(root: Path, settings: BuildSettings) -> str:
     named = {name: value for name, value in settings.variables.items() if name.startswith(deciding)}
     code = [source_tree.digest(Path(module.__file__ or "").parent) for module in (modelcast_builder, modelcast_runtime)]
     facts = {"source": source_tree.digest(root), "folder": str(root), "builder": "".join(code), "python": sys.version}
+    own = _own_wheels(root, settings)
+    facts |= {"wheels": " ".join(sorted(file.name for file in own.iterdir()))} if own else {}
     return contract.digest_of(facts | named).removeprefix("sha256:")[:32]
 
 
-def _serving_environment(bundle: Bundle, settings: BuildSettings, reporter: Reporter) -> Environment:
+def _own_wheels(folder: Path, settings: BuildSettings) -> Path | None:
+    """The wheelhouse of a repository on this disk."""
+    if not folder.is_dir():
+        return None
+    root = folder.resolve()
+    return wheelhouse.find(root, read_config(root, settings.variables).document.wheels)
+
+
+def _serving_environment(
+    bundle: Bundle, settings: BuildSettings, reporter: Reporter, own: Path | None = None
+) -> Environment:
     with reporter.step("environment"):
         lock = environment.parse_lock((bundle.root / contract.LOCK).read_text(encoding="utf-8"))
-        return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
+        return environment.create(
+            replace(lock, wheels=own), where=None, cache=settings.cache, wheelhouse=settings.wheelhouse
+        )
 
 
 def _runtime(serving: Environment) -> str:

@@ -40,7 +40,7 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
             reporter.say("discover", plan.reason)
         with reporter.step("environment"):
             artifact = training.ready_made(plan)
-            serving = environment.prepare(repo.root, artifact, settings, reporter)
+            serving = environment.prepare(repo.root, artifact, settings, reporter, config.document)
         with reporter.step("train"):
             if artifact is not None:
                 trained = training.take(repo.root, artifact, config)

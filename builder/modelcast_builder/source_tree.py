@@ -14,9 +14,11 @@ from pathlib import Path
 
 from modelcast_runtime.contract import digest_of
 
+from modelcast_builder import yaml_file
 from modelcast_builder.errors import BuildError
 
 IGNORE_FILE = ".s2iignore"
+CONFIG_FILE = "modelcast.yaml"
 _NEVER = {".git", "__pycache__", ".ipynb_checkpoints"}
 _WHEELHOUSES = {"wheels", "wheelhouse"}
 _LARGEST_MANIFEST = 16 * 1024**2
@@ -37,7 +39,8 @@ class _Rule:
 
 def files(root: Path) -> Iterator[Path]:
     """Every file and symbolic link of the source, sorted by its path; raises BuildError on a bad `.s2iignore`."""
-    yield from sorted(_walk(root, (), _rules(root)), key=lambda path: path.relative_to(root).as_posix())
+    rules = (*_rules(root), *_named_wheelhouse(root))
+    yield from sorted(_walk(root, (), rules), key=lambda path: path.relative_to(root).as_posix())
 
 
 def digest(root: Path) -> str:
@@ -72,6 +75,16 @@ def _is_no_source(folder: Path) -> bool:
     if folder.name in _WHEELHOUSES:
         return any(name.endswith((".whl", ".tar.gz")) for name in os.listdir(folder))  # noqa: PTH208 - names suffice
     return _is_bundle(folder / "manifest.json")
+
+
+def _named_wheelhouse(root: Path) -> Iterator[_Rule]:
+    """The folder that `wheels:` of modelcast.yaml names, whatever it is called."""
+    path = root / CONFIG_FILE
+    content = yaml_file.read(path)[0] if path.is_file() else None
+    named = content.get("wheels") if isinstance(content, dict) else None
+    if isinstance(named, str):
+        parts = posixpath.normpath(named).split("/")
+        yield _Rule(parts=tuple(re.compile(re.escape(part)) for part in parts), is_exception=False)
 
 
 def _is_bundle(manifest: Path) -> bool:

@@ -1,14 +1,15 @@
 """The model's environment: what the repository asks for, resolved as of one date, installed by uv, imported once.
 
-requirements.txt -> `read_requirements` -> `resolve` -> Lock -> `create` -> Environment. The lock is all that a bundle
-keeps of it: `lock_text` and `parse_lock`.
+The ruling file -> `read_environment` -> `resolve` -> Lock -> `create` -> Environment. The lock is all that a bundle
+keeps of it: `lock_text` and `parse_lock`. `vendor` ends with a folder of wheels instead.
 """
 
 from modelcast_builder.environment.changes import check_unchanged
 from modelcast_builder.environment.lock import Lock, lock_text, parse_lock
-from modelcast_builder.environment.prepare import prepare
+from modelcast_builder.environment.prepare import prepare, vendor
 from modelcast_builder.environment.requirements import Requirements, read_requirements
 from modelcast_builder.environment.resolution import resolve
+from modelcast_builder.environment.sources import read_environment
 from modelcast_builder.environment.uv import Uv, use_uv
 from modelcast_builder.environment.venv import Environment, base_python, create
 
@@ -23,7 +24,9 @@ __all__ = [
     "lock_text",
     "parse_lock",
     "prepare",
+    "read_environment",
     "read_requirements",
     "resolve",
     "use_uv",
+    "vendor",
 ]

@@ -4,12 +4,10 @@ import datetime
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from packaging.requirements import Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from typing import Any
 
 from modelcast_builder.environment.uv import Ran, Uv
 
@@ -26,6 +24,16 @@ class Place:
     uv: Uv
     python: Path
     wheelhouse: Path | None = None
+    """The machine's, which an image carries; it spares the network where it suffices."""
+    vendored: Path | None = None
+    """The repository's own: where there is one, no index is asked at all."""
+    file: str = "requirements.txt"
+    """Which file of the repository says what is wanted."""
+
+    @property
+    def houses(self) -> tuple[Path, ...]:
+        """The wheelhouses, the repository's own first."""
+        return tuple(house for house in (self.vendored, self.wheelhouse) if house)
 
 
 def only_wheels() -> list[str]:
@@ -33,13 +41,23 @@ def only_wheels() -> list[str]:
     return [option for name in NEVER_BUILT for option in ("--only-binary", name)]
 
 
+def from_houses(houses: Iterable[Path]) -> list[str]:
+    """The options by which packages come from wheelhouses, and from nowhere else."""
+    return ["--no-index", "--offline", *(option for house in houses for option in ("--find-links", str(house)))]
+
+
 def pick(
-    place: Place, entries: Iterable[str], *, constraints: Iterable[str] = (), as_of: str = "", alone: bool = False
+    place: Place,
+    entries: Iterable[str],
+    *,
+    constraints: Iterable[str] = (),
+    as_of: str = "",
+    alone: Sequence[Path] = (),
 ) -> Ran:
-    """Choose versions for `entries` and all that they need; `alone`: from the wheelhouse, asking no index."""
+    """Choose versions for `entries` and all that they need; `alone`: from these wheelhouses, asking no index."""
     options = ["--no-header", "--no-annotate", *only_wheels()]
     options += ["--exclude-newer", as_of] if as_of else []
-    options += ["--no-index", "--find-links", str(place.wheelhouse)] if alone else []
+    options += from_houses(alone) if alone else []
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:
         held.write("\n".join(constraints) + "\n")
         held.flush()
@@ -51,19 +69,28 @@ def pins_of(ran: Ran) -> tuple[str, ...]:
     return tuple(sorted(line for line in ran.out.splitlines() if "==" in line))
 
 
-def released(place: Place, pins: Iterable[str]) -> Ran:
-    """Ask when the files of exact versions were uploaded, for this Python and platform."""
-    return _compile(place, pins, "--no-deps", "--format", "pylock.toml", *only_wheels())
+def released(place: Place, pins: Iterable[str], *, beside: Path | None = None) -> Ran:
+    """Ask for the files of exact versions, for this Python and platform, and when they were uploaded.
+
+    `beside` is a folder of wheels that counts as a part of the index.
+    """
+    offered = ["--find-links", str(beside)] if beside else []
+    return _compile(place, pins, "--no-deps", "--format", "pylock.toml", *only_wheels(), *offered)
 
 
 def newest_day(ran: Ran) -> str:
     """The end of the day by which each of the released packages could be installed; nothing without dates."""
-    packages = tomllib.loads(ran.out).get("packages", [])
-    firsts = [first for package in packages if (first := _first_upload(package))]
+    firsts = [first for package in files_of(ran) if (first := _first_upload(package))]
     if not firsts:
         return ""
     next_day = max(firsts).astimezone(datetime.UTC).date() + datetime.timedelta(days=1)
     return f"{next_day:%Y-%m-%d}T00:00:00Z"
+
+
+def files_of(ran: Ran) -> Sequence[Mapping[str, Any]]:
+    """Each released package: `name`, `version`, its `wheels` that fit this Python and platform, its `sdist`."""
+    packages: list[Mapping[str, Any]] = tomllib.loads(ran.out).get("packages", [])
+    return packages
 
 
 def available(place: Place, entries: Iterable[str], *, python: str = "") -> bool:
@@ -77,17 +104,6 @@ def pythons_with(place: Place, entry: str) -> Sequence[str]:
     return [python for python in PYTHONS if available(place, [entry], python=python)]
 
 
-def missing_from(wheelhouse: Path | None, entries: Iterable[str]) -> list[str]:
-    """The entries that no wheel of the wheelhouse satisfies."""
-    held = _wheels(wheelhouse) if wheelhouse else {}
-    asked = [Requirement(entry) for entry in entries]
-    return [
-        str(entry)
-        for entry in asked
-        if not any(entry.specifier.contains(version, prereleases=True) for version in held.get(entry.name, ()))
-    ]
-
-
 def this_python() -> str:
     """The minor version of the Python that builds and serves."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -99,21 +115,10 @@ def _compile(place: Place, entries: Iterable[str], *options: str) -> Ran:
     return place.uv(*command, stdin="\n".join(entries) + "\n")
 
 
-def _first_upload(package: dict[str, object]) -> datetime.datetime | None:
+def _first_upload(package: Mapping[str, Any]) -> datetime.datetime | None:
     # uv lists the wheels that fit this Python. Not the newest: wheels for other Pythons and a late build of the
     # same version follow by months; the version could be installed from the first on.
     wheels = package.get("wheels") or [package.get("sdist")]
     files = [file for file in wheels if isinstance(file, dict)] if isinstance(wheels, list) else []
     times = [file["upload-time"] for file in files if "upload-time" in file]
     return min(times, default=None)
-
-
-def _wheels(wheelhouse: Path) -> dict[str, list[str]]:
-    held: dict[str, list[str]] = {}
-    for file in sorted(wheelhouse.glob("*.whl")):
-        try:
-            name, version, _, _ = parse_wheel_filename(file.name)
-        except InvalidWheelFilename:
-            continue
-        held.setdefault(canonicalize_name(name), []).append(str(version))
-    return held

@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from modelcast_builder.errors import BuildError
@@ -28,6 +29,8 @@ class Lock:
     python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
     notes: tuple[str, ...] = ()
     """What the report should say; not a part of the lock's text."""
+    wheels: Path | None = None
+    """The repository's own wheelhouse, which everything comes from; not a part of the lock's text."""
 
     def without_notes(self) -> Self:
         """The lock as its text says it."""

@@ -1,19 +1,33 @@
 """The environment step: what the repository asks for and the artifact records becomes an environment that imports."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.config import BuildSettings
-from modelcast_builder.environment.requirements import read_requirements
-from modelcast_builder.environment.resolution import resolve
+from modelcast_builder.document import Document
+from modelcast_builder.environment import wheelhouse
+from modelcast_builder.environment.fill import fill
+from modelcast_builder.environment.index import Place
+from modelcast_builder.environment.python import check_python
+from modelcast_builder.environment.resolution import resolve, wanted
+from modelcast_builder.environment.sources import read_environment
+from modelcast_builder.environment.uv import use_uv
 from modelcast_builder.environment.venv import Environment, base_python, create
+from modelcast_builder.environment.wheelhouse import Filled
 from modelcast_builder.report import Reporter
 
+PLAIN = Document()
 
-def prepare(root: Path, artifact: Artifact | None, settings: BuildSettings, reporter: Reporter) -> Environment:
+
+def prepare(
+    root: Path, artifact: Artifact | None, settings: BuildSettings, reporter: Reporter, document: Document = PLAIN
+) -> Environment:
     """Resolve, install and import the model's environment; raises `BuildError` and `MissingPart`."""
+    _check(document)
+    own = wheelhouse.find(root, document.wheels)
     lock = resolve(
-        read_requirements(root),
+        replace(read_environment(root), wheels=own),
         artifact.versions if artifact else {},
         python=base_python(),
         wheelhouse=settings.wheelhouse,
@@ -21,7 +35,8 @@ def prepare(root: Path, artifact: Artifact | None, settings: BuildSettings, repo
     )
     for note in lock.notes:
         reporter.note("environment", note)
-    reporter.say("environment", f"{len(lock.packages)} packages as of {lock.as_of[:10] or 'today'}")
+    source = f", from {own.name} alone" if own else ""
+    reporter.say("environment", f"{len(lock.packages)} packages as of {lock.as_of[:10] or 'today'}{source}")
     return create(
         lock,
         cache=settings.cache,
@@ -30,3 +45,31 @@ def prepare(root: Path, artifact: Artifact | None, settings: BuildSettings, repo
         # An image's root is read-only when it serves: what is not compiled now is compiled at every start.
         compile_bytecode=settings.environment is not None,
     )
+
+
+def vendor(
+    root: Path,
+    artifact: Artifact | None,
+    settings: BuildSettings,
+    reporter: Reporter,
+    *,
+    document: Document,
+    into: Path,
+) -> tuple[Path, ...]:
+    """Put all that `prepare` would install from an index into a wheelhouse; the files. Raises as `prepare` does."""
+    _check(document)
+    requirements, recorded = read_environment(root), artifact.versions if artifact else {}
+    uv, python = use_uv(), base_python()
+    lock = resolve(requirements, recorded, python=python, wheelhouse=settings.wheelhouse, cache=settings.cache, uv=uv)
+    for note in lock.notes:
+        reporter.note("environment", note)
+    reporter.say("wheels", f"{len(lock.packages) + len(lock.serving)} packages as of {lock.as_of[:10] or 'today'}")
+    place = Place(uv=uv, python=python, wheelhouse=settings.wheelhouse, file=requirements.file)
+    # What the requirements' file makes the report say, it says again when the wheelhouse is read.
+    own = tuple(note for note in lock.notes if note not in requirements.notes)
+    return fill(place, Filled(asked=wanted(requirements, recorded), lock=replace(lock, notes=own)), into)
+
+
+def _check(document: Document) -> None:
+    if document.python is not None:
+        check_python("`python:` of modelcast.yaml", document.python)

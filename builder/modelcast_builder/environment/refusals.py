@@ -4,22 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.requirements import Requirement
 
-from modelcast_builder.environment import index
+from modelcast_builder.environment import index, wheelhouse
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import STEP
 from modelcast_builder.environment.requirements import OURS, pinned
 from modelcast_builder.environment.uv import Ran
 from modelcast_builder.errors import BuildError, MissingPart
 
+WITHOUT_INDEX = (
+    "Build with a network, name a mirror in PIP_INDEX_URL, or run `modelcast wheels SRC` where there is a network"
+)
+"""What helps where the index cannot be reached."""
 
-def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str]) -> BuildError:
+
+def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str], file: str) -> BuildError:
     """The repository asks for another version than the one that made the artifact."""
     told = [
-        f"the artifact was made by {entry.name} {versions[entry.name]}, requirements.txt asks for {entry.specifier}"
+        f"the artifact was made by {entry.name} {versions[entry.name]}, {file} asks for {entry.specifier}"
         for entry in differing
     ]
     pins = " and ".join(f"{entry.name}=={versions[entry.name]}" for entry in differing)
-    return BuildError(STEP, "; ".join(told), f"Write {pins} in requirements.txt, or save the model again")
+    return BuildError(STEP, "; ".join(told), f"Write {pins} in {file}, or save the model again")
 
 
 def unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
@@ -35,30 +40,36 @@ def unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
         return BuildError(STEP, problem, fix)
     if at_fault:
         problem = f"the package index has no {' and no '.join(map(_absent, at_fault))}"
-        return BuildError(STEP, problem, "Correct the name or the version in requirements.txt")
-    return BuildError(STEP, f"the packages do not fit together: {ran.reason}", "Widen or correct requirements.txt")
+        return BuildError(STEP, problem, f"Correct the name or the version in {place.file}")
+    return BuildError(STEP, f"the packages do not fit together: {ran.reason}", f"Widen or correct {place.file}")
 
 
-def no_room(ran: Ran) -> BuildError:
+def no_room(place: Place, ran: Ran) -> BuildError:
     """The model's packages and the service's cannot be in one environment."""
     problem = f"the model's packages leave no room for the service's: {ran.reason}"
-    return BuildError(STEP, problem, "Let requirements.txt name newer versions of the packages in that sentence")
+    return BuildError(STEP, problem, f"Let {place.file} name newer versions of the packages in that sentence")
 
 
-def refuse_our_names(packages: Iterable[str]) -> None:
+def refuse_our_names(place: Place, packages: Iterable[str]) -> None:
     """Raise BuildError where a package of somebody's pulls in our names from an index: anybody could register them."""
     taken = [pin for pin in packages if Requirement(pin).name in OURS]
     if taken:
-        problem = f"a package that requirements.txt names wants {', '.join(taken)} from the index"
+        problem = f"a package that {place.file} names wants {', '.join(taken)} from the index"
         raise BuildError(STEP, problem, "Leave that package out: the builder brings its own")
 
 
 def unreachable(place: Place, entries: Sequence[str]) -> MissingPart:
     """The index is needed and does not answer."""
-    lacking = index.missing_from(place.wheelhouse, entries) or ["what the named packages need"]
+    lacking = wheelhouse.missing_from(place.houses, entries) or ["what the named packages need"]
     where = "the wheelhouse lacks" if place.wheelhouse else "there is no wheelhouse for"
-    told = f"the package index cannot be reached, and {where} {', '.join(lacking)}"
-    return MissingPart(f"{STEP}: {told}. Build with a network, or name a mirror in PIP_INDEX_URL")
+    told = f"the package index {place.uv.hosts} cannot be reached, and {where} {', '.join(lacking)}"
+    return MissingPart(f"{STEP}: {told}. {WITHOUT_INDEX}")
+
+
+def unauthorised(place: Place) -> MissingPart:
+    """The index answers, and not to these credentials."""
+    told = f"the package index {place.uv.hosts} refuses the credentials that it was given, or wants some"
+    return MissingPart(f"{STEP}: {told}. Correct the user and the password in PIP_INDEX_URL or in ~/.netrc")
 
 
 def _shown(entry: str) -> str:

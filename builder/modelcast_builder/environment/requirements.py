@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class Requirements:
     pins: tuple[str, ...] = ()
     ranges: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    file: str = FILE
+    """Which file says so: a refusal names it."""
+    wheels: Path | None = None
+    """The repository's own wheelhouse; where there is one, everything comes from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +48,41 @@ class Line:
         return self.where.rpartition(":")[0]
 
 
-def read_requirements(repository: Path) -> Requirements:
-    """What requirements.txt asks for; nothing where there is none. Raises BuildError for what is not supported."""
-    root = repository.resolve()
-    if not (root / FILE).exists():
+def read_requirements(folder: Path) -> Requirements:
+    """What requirements.txt of a folder asks for; nothing where there is none. Raises BuildError for a refused line."""
+    root = folder.resolve()
+    if not (root / FILE).is_file():
         return Requirements()
-    if not (root / FILE).resolve().is_relative_to(root):
-        raise BuildError(STEP, f"{FILE} is a link out of the repository", SUPPORTED)
-    lines = list(_lines(root, root / FILE, ()))
+    text = read_text(root, FILE)
+    return from_lines(FILE, expand(root, root / FILE, _logical(FILE, text)))
+
+
+def from_lines(file: str, lines: Iterable[Line]) -> Requirements:
+    """What the lines of a file ask for, for the running Python. Raises BuildError for a line that is refused."""
+    lines = list(lines)
     named = [(line, _requirement(line)) for line in lines]
-    wanted = [(line, entry) for line, entry in named if entry.marker is None or entry.marker.evaluate()]
-    kept = [_plain(entry) for _, entry in wanted if not _brought(entry)]
+    wanted = [(line, entry) for line, entry in named if entry.marker is None or entry.marker.evaluate({"extra": ""})]
+    kept = [_plain(entry) for _, entry in wanted if not is_brought(entry.name)]
     pins = [entry for entry in kept if pinned(entry)]
     return Requirements(
         pins=tuple(dict.fromkeys(map(str, pins))),
         ranges=tuple(dict.fromkeys(str(entry) for entry in kept if entry not in pins)),
         notes=tuple(dict.fromkeys([*_left_out(wanted), *_unchecked_hashes(lines)])),
+        file=file,
     )
+
+
+def read_text(root: Path, file: str) -> str:
+    """A file of the repository as text. Raises BuildError for a link out of it, and for what is no text."""
+    path = root / file
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise BuildError(STEP, f"{file} is a link out of the repository", "Put the file itself there")
+    data = path.read_bytes()
+    encoding = next((name for mark, name in ENCODINGS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as wrong:
+        raise BuildError(STEP, f"{file} is not text in UTF-8", f"Save {file} as UTF-8") from wrong
 
 
 def pinned(entry: Requirement) -> str:
@@ -71,25 +93,22 @@ def pinned(entry: Requirement) -> str:
     return exact[0] if exact else ""
 
 
-def _lines(root: Path, path: Path, reading: tuple[Path, ...]) -> Iterator[Line]:
-    file = path.relative_to(root).as_posix()
-    for line in _logical(file, _text(path, file)):
+def is_brought(name: str) -> bool:
+    """Whether the builder or the service brings this package itself."""
+    return canonicalize_name(name) in serving_names() | OURS
+
+
+def expand(root: Path, path: Path, lines: Iterable[Line], reading: tuple[Path, ...] = ()) -> Iterator[Line]:
+    """The lines of the file at `path`, with those of the files that `-r` includes, each file once."""
+    for line in lines:
         included = re.fullmatch(r"(?:-r\s*|--requirement[=\s]\s*)(\S.*)", line.text)
         if not included:
             yield line
             continue
         other = _inside(root, path.parent / included[1].strip(), line)
         if other not in (*reading, path):
-            yield from _lines(root, other, (*reading, path))
-
-
-def _text(path: Path, file: str) -> str:
-    data = path.read_bytes()
-    encoding = next((name for mark, name in ENCODINGS if data.startswith(mark)), "utf-8")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as wrong:
-        raise BuildError(STEP, f"{file} is not text in UTF-8", f"Save {file} as UTF-8") from wrong
+            file = other.relative_to(root).as_posix()
+            yield from expand(root, other, _logical(file, read_text(root, file)), (*reading, path))
 
 
 def _logical(file: str, text: str) -> Iterator[Line]:
@@ -119,7 +138,7 @@ def _requirement(line: Line) -> Requirement:
     option = re.match(r"--?[\w-]+", line.text)
     if option:
         raise BuildError(STEP, f"{line.where} has the option {option[0]}, which is not supported", _instead(option[0]))
-    bare = re.sub(r"\s--hash[=\s]\s*\S+", "", line.text)
+    bare = re.sub(r"\s--hash[=\s]\s*\S+", "", line.text).strip()
     if "://" in bare or re.match(r"[./~]|\w:\\", bare) or bare.endswith((".whl", ".tar.gz", ".zip")):
         raise _address(line)
     try:
@@ -151,13 +170,9 @@ def _plain(entry: Requirement) -> Requirement:
     return plain
 
 
-def _brought(entry: Requirement) -> bool:
-    return canonicalize_name(entry.name) in serving_names() | OURS
-
-
 def _left_out(wanted: list[tuple[Line, Requirement]]) -> Iterator[str]:
     for line, entry in wanted:
-        if _brought(entry):
+        if is_brought(entry.name):
             whose = "builder" if canonicalize_name(entry.name) in OURS else "service"
             yield f"{_plain(entry)} in {line.file} is left out: the {whose} brings its own"
 

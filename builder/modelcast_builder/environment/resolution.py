@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from modelcast_builder.environment import index, locked, refusals, remembered
+from modelcast_builder.environment import index, locked, refusals, remembered, vendored
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import STEP, Lock
 from modelcast_builder.environment.requirements import Requirements, pinned
@@ -46,8 +46,12 @@ def resolve(
     `python` is an interpreter of the running version. Raises BuildError where nothing fits, MissingPart where the
     index is needed and cannot be reached.
     """
-    place = Place(uv=uv or use_uv(), python=python, wheelhouse=wheelhouse)
+    own = requirements.wheels
+    place = Place(uv=uv or use_uv(), python=python, wheelhouse=wheelhouse, vendored=own, file=requirements.file)
     entries = wanted(requirements, recorded)
+    if own:
+        lock = vendored.resolve(place, own, entries, None if _foreign(entries) else _agreeing(entries))
+        return replace(lock, notes=(*requirements.notes, *lock.notes), wheels=own)
     key = remembered.key(place, entries)
     known = remembered.recall(cache, key)
     lock = known or _resolved(place, entries)
@@ -63,7 +67,7 @@ def wanted(requirements: Requirements, recorded: Mapping[str, str]) -> tuple[str
     known = [entry for entry in theirs if entry.name in versions]
     differing = [entry for entry in known if not entry.specifier.contains(versions[entry.name], prereleases=True)]
     if differing:
-        raise refusals.contradiction(differing, versions)
+        raise refusals.contradiction(differing, versions, requirements.file)
     named = {entry.name for entry in theirs} | set(versions)
     added = [name for name in locked.MODEL_NAMES if name not in named]
     return (*sorted(map(str, theirs)), *(f"{name}=={version}" for name, version in sorted(versions.items())), *added)
@@ -79,18 +83,25 @@ def _version(name: str, text: str) -> str:
 
 
 def _resolved(place: Place, entries: tuple[str, ...]) -> Lock:
-    ours = locked.model_versions()
-    pins = [entry for entry in map(Requirement, entries) if pinned(entry)]
-    foreign = [pin for pin in pins if ours.get(pin.name) != pinned(pin)]
-    picked = _by_pins(place, entries, list(map(str, pins))) if foreign else _by_builders_lock(place, entries)
-    refusals.refuse_our_names(picked.packages)
+    picked = _by_pins(place, entries) if _foreign(entries) else _by_builders_lock(place, entries)
+    refusals.refuse_our_names(place, picked.packages)
     return Lock(packages=picked.packages, serving=_serving(place, picked), as_of=picked.as_of, notes=picked.notes)
+
+
+def _pins(entries: tuple[str, ...]) -> list[Requirement]:
+    return [entry for entry in map(Requirement, entries) if pinned(entry)]
+
+
+def _foreign(entries: tuple[str, ...]) -> list[Requirement]:
+    """The pins that are not the builder's own versions."""
+    ours = locked.model_versions()
+    return [pin for pin in _pins(entries) if ours.get(pin.name) != pinned(pin)]
 
 
 def _by_builders_lock(place: Place, entries: tuple[str, ...]) -> Picked:
     constraints, date = _agreeing(entries), locked.lock_date()
     if place.wheelhouse:
-        ran = index.pick(place, entries, constraints=constraints, alone=True)
+        ran = index.pick(place, entries, constraints=constraints, alone=place.houses)
         if ran.ok:
             return Picked(packages=index.pins_of(ran), as_of=date)
     ran = index.pick(place, entries, constraints=constraints, as_of=date)
@@ -102,10 +113,10 @@ def _by_builders_lock(place: Place, entries: tuple[str, ...]) -> Picked:
     return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
 
 
-def _by_pins(place: Place, entries: tuple[str, ...], pins: list[str]) -> Picked:
-    asked = index.released(place, pins)
+def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
+    asked = index.released(place, map(str, _pins(entries)))
     if asked.unreachable and place.wheelhouse:
-        ran = index.pick(place, entries, alone=True)
+        ran = index.pick(place, entries, alone=place.houses)
         if ran.ok:
             return Picked(packages=index.pins_of(ran), as_of="", notes=(WHEELHOUSE_ONLY,))
     date = index.newest_day(_answered(place, entries, asked))
@@ -150,10 +161,10 @@ def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
     date = max(locked.lock_date(), picked.as_of) if picked.as_of else ""
     pins = [f"{name}=={version}" for name, version in locked.serving_versions().items() if name not in names]
     ran = _served(place, (*picked.packages, *pins), date)
-    if not ran.ok and not ran.unreachable:
+    if not ran.ok and not (ran.unreachable or ran.unauthorised):
         ran = _served(place, picked.packages, date)
-    if not ran.ok and not ran.unreachable:
-        raise refusals.no_room(ran)
+    if not ran.ok and not (ran.unreachable or ran.unauthorised):
+        raise refusals.no_room(place, ran)
     answered = _answered(place, locked.runtime_ranges(), ran)
     return tuple(pin for pin in index.pins_of(answered) if Requirement(pin).name not in names)
 
@@ -161,7 +172,7 @@ def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
 def _served(place: Place, constraints: tuple[str, ...], date: str) -> Ran:
     ranges = locked.runtime_ranges()
     if place.wheelhouse:
-        ran = index.pick(place, ranges, constraints=constraints, alone=True)
+        ran = index.pick(place, ranges, constraints=constraints, alone=place.houses)
         if ran.ok:
             return ran
     ran = index.pick(place, ranges, constraints=constraints, as_of=date)
@@ -172,6 +183,8 @@ def _answered(place: Place, entries: tuple[str, ...], ran: Ran) -> Ran:
     """The answer, if it is one. Raises BuildError or MissingPart with the reason."""
     if ran.ok:
         return ran
+    if ran.unauthorised:
+        raise refusals.unauthorised(place)
     if ran.unreachable:
         raise refusals.unreachable(place, entries)
     raise refusals.unsatisfiable(place, entries, ran)

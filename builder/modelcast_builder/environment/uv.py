@@ -7,25 +7,21 @@ leave in a message.
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from uv import find_uv_bin
 
+from modelcast_builder.environment.pip_settings import NO_INDEX, authorities, in_uvs_words, says_yes, settings
 from modelcast_builder.errors import MissingPart
 
-FROM_PIP = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
-"""What an S2I user sets for pip means the same here, where uv's own is not set."""
-SAME_AS = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
-"""uv's older names for two of them."""
 KEPT = (
-    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER"),
+    *("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INSECURE_HOST"),
+    "UV_KEYRING_PROVIDER",
     *("UV_CACHE_DIR", "UV_NO_CACHE", "UV_LINK_MODE", "UV_CONCURRENT_", "UV_OFFLINE"),
     *("UV_HTTP_", "UV_REQUEST_TIMEOUT", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"),
 )
@@ -33,6 +29,7 @@ KEPT = (
 LEFT_OUT = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
 """Whose Python it is, is said by `--python` alone; the path of the caller's modules is not for build backends."""
 REASON_LENGTH = 500
+PYPI = "https://index.example.org/simple"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +49,11 @@ class Ran:
     def unreachable(self) -> bool:
         """Whether the network, not the requirements, is what failed."""
         return not self.ok and bool(re.search("Failed to fetch|error sending request|network was disabled", self.err))
+
+    @property
+    def unauthorised(self) -> bool:
+        """Whether an index refused the credentials, or wanted some."""
+        return not self.ok and bool(re.search(r"lack of valid authentication|\b(401|403) \w", self.err))
 
     @property
     def undated(self) -> bool:
@@ -85,28 +87,56 @@ class Uv:
 
     binary: Path
     env: Mapping[str, str]
+    authorities: tuple[Path, ...] = ()
+    """Files of certificates; uv reads one."""
     execute: Execute = execute
 
     def __call__(self, *arguments: str, stdin: str = "") -> Ran:
         """Run uv; where the network fails, once more with what its cache holds."""
         argv = [str(self.binary), *arguments, "--no-config", "--no-progress", "--color", "never"]
-        ran = self.execute(argv, self.env, stdin)
-        if not ran.unreachable or "--no-index" in arguments:
-            return ran
-        cached = self.execute([*argv, "--offline"], self.env, stdin)
+        chooses = arguments[0] == "pip" and arguments[1] in {"compile", "install"}
+        alone = "--no-index" in arguments
+        if chooses and not alone and says_yes(self.env.get(NO_INDEX)):
+            alone, argv = True, [*argv, "--no-index"]
+        with self.trusting() as env:
+            ran = self.execute(argv, env, stdin)
+            if not ran.unreachable or alone:
+                return ran
+            cached = self.execute([*argv, "--offline"], env, stdin)
         return cached if cached.ok else ran
+
+    @contextmanager
+    def trusting(self) -> Iterator[Mapping[str, str]]:
+        """The environment to run in, where all the authorities are in one file."""
+        there = [path for path in self.authorities if path.is_file()]
+        if len(there) < 2:
+            yield self.env
+            return
+        with tempfile.NamedTemporaryFile(suffix=".pem") as joined:
+            joined.write(b"\n".join(path.read_bytes() for path in there))
+            joined.flush()
+            yield {**self.env, "SSL_CERT_FILE": joined.name}
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Where packages come from, as far as it decides what is chosen; free of credentials."""
-        named = sorted(name for name in self.env if name.startswith(("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX")))
+        deciding = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", NO_INDEX)
+        named = sorted(name for name in self.env if name.startswith(deciding))
         shown = [name for name in named if not name.endswith(("_USERNAME", "_PASSWORD"))]
         return tuple(f"{name}={redacted(self.env[name])}" for name in shown)
+
+    @property
+    def hosts(self) -> str:
+        """The indexes by their hosts alone, for a sentence."""
+        extra = self.env.get("UV_INDEX") or self.env.get("UV_EXTRA_INDEX_URL", "")
+        default = self.env.get("UV_DEFAULT_INDEX") or self.env.get("UV_INDEX_URL") or PYPI
+        return " and ".join(dict.fromkeys(filter(None, map(_host, [default, *extra.split()]))))
 
 
 def use_uv(env: Mapping[str, str] = os.environ, run: Execute = execute) -> Uv:
     """The uv that came with the builder, told by `env` where packages come from."""
-    return Uv(binary=find_uv(), env=environment_for_uv(env), execute=run)
+    passed = environment_for_uv(env)
+    return Uv(binary=find_uv(), env=passed, authorities=authorities(passed), execute=run)
 
 
 def find_uv() -> Path:
@@ -119,15 +149,22 @@ def find_uv() -> Path:
 
 def environment_for_uv(env: Mapping[str, str]) -> Mapping[str, str]:
     """The caller's environment without what would change uv's choices, with pip's settings in uv's words."""
-    passed = {name: value for name, value in env.items() if name not in LEFT_OUT and not name.startswith("UV_")}
-    passed |= {name: value for name, value in env.items() if name.startswith(KEPT)}
-    for theirs, ours in FROM_PIP.items():
-        taken = passed.get(ours) or passed.get(SAME_AS.get(ours, ""))
-        if passed.get(theirs) and not taken:
-            passed[ours] = " ".join(passed[theirs].split())
+    said = settings(env)
+    passed = {name: value for name, value in said.items() if name not in LEFT_OUT and not name.startswith("UV_")}
+    passed |= {name: value for name, value in said.items() if name.startswith(KEPT)}
+    passed |= in_uvs_words(passed)
+    trusted = authorities(passed)
+    passed |= {"SSL_CERT_FILE": str(trusted[0])} if trusted else {}
     return {**passed, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROJECT": "1"}
 
 
 def redacted(text: str) -> str:
-    """The text without the user and password of any address in it."""
-    return re.sub(r"(://)[^/\s@]+@", r"\1", text)
+    """The text without the user and password of any address in it; a password may hold an `@`."""
+    return re.sub(r"(://)[^/\s]+@", r"\1", text)
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address.partition("=")[2] if "=" in address.partition("://")[0] else address).hostname or ""
+    except ValueError:
+        return ""

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelcast_builder import runtime_wheel
-from modelcast_builder.environment.index import only_wheels, this_python
+from modelcast_builder.environment import wheelhouse
+from modelcast_builder.environment.index import from_houses, only_wheels, this_python
 from modelcast_builder.environment.lock import STEP, Lock, lock_text
+from modelcast_builder.environment.refusals import WITHOUT_INDEX
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError, MissingPart
 
@@ -75,11 +77,24 @@ class Installer:
     wheelhouse: Path | None
     compile_bytecode: bool
 
+    @property
+    def houses(self) -> tuple[Path, ...]:
+        """The wheelhouses, the repository's own first."""
+        return tuple(house for house in (self.lock.wheels, self.wheelhouse) if house)
+
 
 def _key(installer: Installer, runtime: Path) -> str:
     python = f"{sys.version}\n{base_python()}\n{installer.compile_bytecode}\n"
-    content = lock_text(installer.lock).encode() + python.encode() + runtime.read_bytes()
+    content = lock_text(installer.lock).encode() + python.encode() + runtime.read_bytes() + _own_wheels(installer.lock)
     return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _own_wheels(lock: Lock) -> bytes:
+    """What a repository brings itself makes an environment of its own: no other repository may get its wheels."""
+    pins = {*lock.packages, *lock.serving}
+    held = wheelhouse.wheels(lock.wheels) if lock.wheels else []
+    used = [wheel.path.read_bytes() for wheel in held if f"{wheel.name}=={wheel.version}" in pins]
+    return b"".join(hashlib.sha256(content).digest() for content in used)
 
 
 @contextmanager
@@ -116,6 +131,8 @@ def _install(root: Path, installer: Installer, runtime: Path) -> None:
             STEP, f"no virtual environment can be made in {root}: {made.reason}", "See that it is writable"
         )
     lock = installer.lock
+    if lock.wheels:
+        wheelhouse.check_complete(lock.wheels, installer.houses, (*lock.packages, *lock.serving))
     # What has no wheel is built by the build tools of its time, so the model's packages keep their date.
     _checked(_add(root, installer, lock.packages, as_of=lock.as_of), installer)
     _checked(_add(root, installer, (*lock.serving, str(runtime)), as_of=""), installer)
@@ -127,9 +144,11 @@ def _add(root: Path, installer: Installer, packages: Sequence[str], *, as_of: st
     command += ["--requirements", "-"]
     date = ["--exclude-newer", as_of] if as_of else []
     given = "\n".join(packages) + "\n"
+    if installer.lock.wheels:
+        return installer.uv(*command, *from_houses(installer.houses), stdin=given)
     offered = ["--find-links", str(installer.wheelhouse)] if installer.wheelhouse else []
     if offered:
-        ran = installer.uv(*command, *offered, "--no-index", stdin=given)
+        ran = installer.uv(*command, *from_houses(installer.houses), stdin=given)
         if ran.ok:
             return ran
     ran = installer.uv(*command, *offered, *date, stdin=given)
@@ -139,8 +158,8 @@ def _add(root: Path, installer: Installer, packages: Sequence[str], *, as_of: st
 def _checked(ran: Ran, installer: Installer) -> None:
     if ran.unreachable:
         house = f", and the wheelhouse {installer.wheelhouse} does not hold everything" if installer.wheelhouse else ""
-        told = f"{STEP}: the package index cannot be reached{house}: {ran.reason}"
-        raise MissingPart(f"{told}. Build with a network, or name a mirror in PIP_INDEX_URL")
+        told = f"{STEP}: the package index {installer.uv.hosts} cannot be reached{house}: {ran.reason}"
+        raise MissingPart(f"{told}. {WITHOUT_INDEX}")
     if not ran.ok:
         raise BuildError(STEP, f"the lock cannot be installed: {ran.reason}", "Name other versions in requirements.txt")
 

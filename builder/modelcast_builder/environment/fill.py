@@ -1,0 +1,181 @@
+"""Fills a wheelhouse with all that a lock names: held by the index's hashes, and in its place only when all have come.
+
+pip downloads: uv has no command for it. What has no wheel is built into one, by the build tools of the lock's time.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from modelcast_builder.environment import index, refusals, wheelhouse
+from modelcast_builder.environment.index import Place
+from modelcast_builder.environment.lock import STEP
+from modelcast_builder.environment.pip_settings import in_pips_words
+from modelcast_builder.environment.uv import redacted
+from modelcast_builder.environment.wheelhouse import LOCK_FILE, Filled
+from modelcast_builder.errors import BuildError, MissingPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of an index: a wheel, or the source of a package that has none."""
+
+    pin: str
+    name: str
+    sha256: str
+    """Nothing where the index tells no hash."""
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether nothing has to be built."""
+        return self.name.endswith(".whl")
+
+    @property
+    def line(self) -> str:
+        """What pip is asked for."""
+        return f"{self.pin} --hash=sha256:{self.sha256}" if self.sha256 else self.pin
+
+
+def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
+    """Put every wheel of the lock, and what it was chosen for, into a folder; the files, sorted.
+
+    The folder's other files stay, but for the wheels of the lock that was there before. Raises BuildError and
+    MissingPart, and leaves the folder as it was.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as folder:
+        stage = Path(folder) / "wheels"
+        stage.mkdir()
+        own = into if into.is_dir() else None
+        _download(place, filled, stage, own)
+        missing = wheelhouse.missing_from([stage], (*filled.lock.packages, *filled.lock.serving))
+        if missing:
+            raise BuildError(STEP, f"the index gave no wheel for {', '.join(missing)}", "Name another version of it")
+        return _put(stage, into, filled)
+
+
+def download(lines: Iterable[str], into: Path, *, env: Mapping[str, str], options: Sequence[str] = ()) -> str:
+    """Get wheels, as they are, by pip; nothing, or what pip says against it, without credentials."""
+    return _pip("download", lines, env, "--only-binary", ":all:", "--dest", str(into), *options)
+
+
+def build(lines: Iterable[str], into: Path, *, env: Mapping[str, str], options: Sequence[str] = ()) -> str:
+    """Make wheels from sources, by pip; nothing, or what pip says against it, without credentials."""
+    return _pip("wheel", lines, env, *index.only_wheels(), "--wheel-dir", str(into), *options)
+
+
+def _pip(verb: str, lines: Iterable[str], env: Mapping[str, str], *options: str) -> str:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:
+        held.write("\n".join(lines) + "\n")
+        held.flush()
+        command = [sys.executable, "-m", "pip", verb, "--quiet", "--no-deps", *options, "--requirement", held.name]
+        done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, errors="replace", check=False)
+    if not done.returncode:
+        return ""
+    said = redacted(done.stderr).splitlines()
+    return next((line for line in said if line.startswith("ERROR:")), (said or ["it said nothing"])[-1])
+
+
+def _download(place: Place, filled: Filled, stage: Path, own: Path | None) -> None:
+    model, service = filled.lock.packages, filled.lock.serving
+    files = [*_files(place, model, own), *_files(place, service, own)]
+    wanted = [file for file in files if not _is_there(file, own, stage)]
+    dated = [f"--uploaded-prior-to={filled.lock.as_of}"] if filled.lock.as_of else []
+    with place.uv.trusting() as env:
+        told = in_pips_words(env)
+        offered = ["--find-links", str(own)] if own else []
+        for lines in _rounds([file for file in wanted if file.is_wheel]):
+            _checked(place, lines, download(lines, stage, env=told, options=offered))
+        for file in (file for file in wanted if not file.is_wheel):
+            _checked(place, [file.line], build([file.line], stage, env=told, options=[*offered, *dated]))
+
+
+def _checked(place: Place, lines: Sequence[str], problem: str) -> None:
+    if problem:
+        shown = " and ".join(line.partition(" ")[0] for line in lines[:3])
+        told = f"{STEP}: {place.uv.hosts} does not give {shown} as it was resolved: {problem[:300]}"
+        raise MissingPart(f"{told}. Try again where the index can be reached")
+
+
+def _rounds(files: Sequence[File]) -> Iterator[list[str]]:
+    """Requirements that one call of pip takes together: each package once, all with hashes or all without."""
+    rounds: list[dict[str, File]] = []
+    for file in files:
+        free = next((held for held in rounds if file.pin not in held), None)
+        if free is None:
+            rounds.append(free := {})
+        free[file.pin] = file
+    for held in rounds:
+        for is_hashed in (True, False):
+            lines = [file.line for file in held.values() if bool(file.sha256) is is_hashed]
+            if lines:
+                yield lines
+
+
+def _files(place: Place, pins: Sequence[str], own: Path | None) -> Iterator[File]:
+    asked = index.released(place, pins, beside=own)
+    if asked.unauthorised:
+        raise refusals.unauthorised(place)
+    if asked.unreachable:
+        raise refusals.unreachable(place, pins)
+    if not asked.ok:
+        raise refusals.unsatisfiable(place, pins, asked)
+    for package in index.files_of(asked):
+        pin = f"{canonicalize_name(package['name'])}=={package['version']}"
+        named = {_name(file): file for file in package.get("wheels", ())}
+        chosen = wheelhouse.first_and_last_fitting(named) or ()
+        for name in chosen:
+            yield File(pin=pin, name=name, sha256=named[name].get("hashes", {}).get("sha256", ""))
+        if not chosen and "sdist" in package:
+            source = package["sdist"]
+            yield File(pin=pin, name=_name(source), sha256=source.get("hashes", {}).get("sha256", ""))
+
+
+def _name(file: Mapping[str, Any]) -> str:
+    return str(file.get("name") or unquote(urlsplit(str(file.get("url") or file.get("path"))).path.rpartition("/")[2]))
+
+
+def _is_there(file: File, own: Path | None, stage: Path) -> bool:
+    """Whether the folder has this very file already; it is taken over."""
+    there = own / file.name if own else None
+    if there is None or not file.sha256 or not there.is_file():
+        return False
+    content = there.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        return False
+    (stage / file.name).write_bytes(content)
+    return True
+
+
+def _put(stage: Path, into: Path, filled: Filled) -> tuple[Path, ...]:
+    names = sorted(file.name for file in stage.iterdir())
+    old = _former(into)
+    into.mkdir(exist_ok=True)
+    # While wheels come and go the folder does not say that it is whole.
+    (into / LOCK_FILE).unlink(missing_ok=True)
+    for name in names:
+        (stage / name).replace(into / name)
+    for wheel in old:
+        if wheel.name not in names:
+            wheel.unlink(missing_ok=True)
+    (stage / LOCK_FILE).write_text(wheelhouse.text_of(filled), encoding="utf-8")
+    (stage / LOCK_FILE).replace(into / LOCK_FILE)
+    return tuple(into / name for name in sorted([*names, LOCK_FILE]))
+
+
+def _former(into: Path) -> list[Path]:
+    """The wheels that a former `modelcast wheels` put there; the user's own are none of them."""
+    try:
+        before = wheelhouse.read(into)
+    except BuildError:
+        return []
+    pins = {*before.lock.packages, *before.lock.serving} if before else set()
+    return [wheel.path for wheel in wheelhouse.wheels(into) if f"{wheel.name}=={wheel.version}" in pins]
