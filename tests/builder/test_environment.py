@@ -1,10 +1,6 @@
 """The policy of the model's environment, against a package index of our own with its own dates; and against PyPI."""
 
 import datetime
-import hashlib
-import http.server
-import io
-import json
 import os
 import re
 import subprocess
@@ -12,9 +8,7 @@ import sys
 import threading
 import time
 import tomllib
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -37,126 +31,27 @@ from modelcast_builder.environment.uv import Ran, environment_for_uv
 from modelcast_builder.errors import BuildError, MissingPart
 from packaging.requirements import Requirement
 
+from tests.package_index import Index, Release, fill, locked_releases, serving, uv_at
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 DEAD = "http://user:secret@127.0.0.1:9/simple"
 """An index that nobody runs: port 9 is `discard`."""
+WITHOUT_INDEX = (
+    "Build with a network, name a mirror in PIP_INDEX_URL, or run `modelcast wheels SRC` where there is a network"
+)
 AFTER_THE_LOCK = "2999-01-01T00:00:00Z"
-LONG_AGO = "2020-02-02T12:00:00Z"
-
-
-@dataclass(frozen=True)
-class Release:
-    """One wheel of the index."""
-
-    name: str
-    version: str
-    uploaded: str = LONG_AGO
-    needs: tuple[str, ...] = ()
-    tag: str = "py3-none-any"
-    python: str = ""
-    module: str = ""
-
-    @property
-    def file(self) -> str:
-        return f"{self.name.replace('-', '_')}-{self.version}-{self.tag}.whl"
-
-    @property
-    def metadata(self) -> bytes:
-        head = [f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}"]
-        requires = [f"Requires-Python: {self.python}"] if self.python else []
-        return "\n".join([*head, *requires, *(f"Requires-Dist: {need}" for need in self.needs), ""]).encode()
-
-    @property
-    def wheel(self) -> bytes:
-        written, folder = io.BytesIO(), f"{self.name.replace('-', '_')}-{self.version}.dist-info"
-        with zipfile.ZipFile(written, "w") as archive:
-            archive.writestr(f"{folder}/METADATA", self.metadata)
-            archive.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\n")
-            if self.module:
-                archive.writestr(f"{self.name}/__init__.py", self.module)
-            archive.writestr(f"{folder}/RECORD", "")
-        return written.getvalue()
-
-
-@dataclass
-class Index:
-    """A package index (PEP 691) on the loopback, with upload dates or without."""
-
-    releases: list[Release] = field(default_factory=list)
-    dated: bool = True
-    address: str = ""
-
-    def page(self, name: str) -> bytes:
-        listed = [self.entry(release) for release in self.releases if release.name == name]
-        return json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": listed}).encode() if listed else b""
-
-    def entry(self, release: Release) -> dict[str, object]:
-        sha = hashlib.sha256(release.wheel).hexdigest()
-        told = {"upload-time": release.uploaded} if self.dated else {}
-        requires = {"requires-python": release.python} if release.python else {}
-        described = {"sha256": hashlib.sha256(release.metadata).hexdigest()}
-        return {
-            "filename": release.file,
-            "url": f"{self.address}/files/{release.file}",
-            "hashes": {"sha256": sha},
-            "core-metadata": described,
-            **told,
-            **requires,
-        }
-
-    def file(self, name: str) -> bytes:
-        release = next(release for release in self.releases if release.file == name.removesuffix(".metadata"))
-        return release.metadata if name.endswith(".metadata") else release.wheel
 
 
 @pytest.fixture
 def index() -> Iterator[Index]:
-    held = Index([*locked_releases()])
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            kind, name = self.path.strip("/").split("/")
-            body = held.page(name) if kind == "simple" else held.file(name)
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        held.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Index([*locked_releases()])) as held:
         yield held
-        server.shutdown()
-        thread.join()
-
-
-def locked_releases() -> Iterator[Release]:
-    """Every package of the builder's own lock, as if it had been there for ever."""
-    for name, version in {**locked.model_versions(), **locked.serving_versions()}.items():
-        yield Release(name, version)
 
 
 @pytest.fixture
 def reach(index: Index, tmp_path: Path) -> Uv:
     return uv_at(f"{index.address}/simple", tmp_path)
-
-
-def uv_at(address: str, folder: Path, **more: str) -> Uv:
-    """The real uv, pointed at one index, with a cache of its own."""
-    alone = {
-        "UV_DEFAULT_INDEX": address,
-        "UV_CACHE_DIR": str(folder / "uv"),
-        "UV_HTTP_RETRIES": "0",
-        "NO_PROXY": "127.0.0.1",
-    }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
-    return use_uv({**kept, **alone, **more})
 
 
 def lock_of(
@@ -174,13 +69,6 @@ def lock_of(
 
 def versions(lock: Lock) -> dict[str, str]:
     return dict(pin.split("==") for pin in lock.packages)
-
-
-def fill(wheelhouse: Path, releases: Iterator[Release] | Sequence[Release]) -> Path:
-    wheelhouse.mkdir()
-    for release in releases:
-        (wheelhouse / release.file).write_bytes(release.wheel)
-    return wheelhouse
 
 
 # --- what a repository asks for
@@ -291,7 +179,9 @@ def test_a_link_out_of_the_repository_is_not_followed(tmp_path: Path) -> None:
     (repository / "requirements.txt").symlink_to(tmp_path / "outside.txt")
     with pytest.raises(BuildError) as refused:
         read_requirements(repository)
-    assert str(refused.value) == f"environment: requirements.txt is a link out of the repository. {SUPPORTED}"
+    assert (
+        str(refused.value) == "environment: requirements.txt is a link out of the repository. Put the file itself there"
+    )
 
 
 # --- the policy
@@ -518,8 +408,8 @@ def test_without_network_the_missing_packages_are_named(
     wheelhouse = fill(tmp_path / "wheels", releases) if held else None
     with pytest.raises(MissingPart) as missing:
         lock_of(uv_at(DEAD, tmp_path), entry, wheelhouse=wheelhouse)
-    told = "environment: the package index cannot be reached, and"
-    assert str(missing.value) == f"{told} {said}. Build with a network, or name a mirror in PIP_INDEX_URL"
+    told = "environment: the package index 127.0.0.1 cannot be reached, and"
+    assert str(missing.value) == f"{told} {said}. {WITHOUT_INDEX}"
 
 
 def test_what_uv_has_in_its_cache_needs_no_network(index: Index, reach: Uv, tmp_path: Path) -> None:
@@ -723,8 +613,8 @@ def test_a_lock_of_another_python_is_not_installed(tmp_path: Path) -> None:
 def test_without_network_an_installation_tells_no_credentials(tmp_path: Path) -> None:
     with pytest.raises(MissingPart) as missing:
         create(SMALL, cache=tmp_path / "cache", uv=uv_at(DEAD, tmp_path))
-    assert str(missing.value).startswith("environment: the package index cannot be reached: ")
-    assert str(missing.value).endswith("Build with a network, or name a mirror in PIP_INDEX_URL")
+    assert str(missing.value).startswith("environment: the package index 127.0.0.1 cannot be reached: ")
+    assert str(missing.value).endswith(WITHOUT_INDEX)
     assert "secret" not in str(missing.value)
 
 

@@ -31,6 +31,8 @@ def settings(env: Mapping[str, str]) -> dict[str, str]:
     """The environment with pip.conf's settings as PIP_* where no variable says otherwise, and without quotes."""
     said = {name: _unquoted(value) if name.startswith(QUOTED) else value for name, value in env.items()}
     from_files = {name: value for name, value in _configured(said).items() if not said.get(name)}
+    if authorities(said):
+        from_files.pop("PIP_CERT", None)  # what the machine's pip.conf trusts gives way to what a variable names
     return {**said, **from_files}
 
 

@@ -1,0 +1,159 @@
+"""A package index (PEP 691 or 503) of our own on the loopback: releases with dates, credentials, TLS; and uv pointed at it."""
+
+import base64
+import hashlib
+import http.server
+import io
+import json
+import os
+import ssl
+import threading
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelcast_builder.environment import Uv, locked, use_uv
+
+LONG_AGO = "2020-02-02T12:00:00Z"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One wheel of the index."""
+
+    name: str
+    version: str
+    uploaded: str = LONG_AGO
+    needs: tuple[str, ...] = ()
+    tag: str = "py3-none-any"
+    python: str = ""
+    module: str = ""
+
+    @property
+    def file(self) -> str:
+        return f"{self.name.replace('-', '_')}-{self.version}-{self.tag}.whl"
+
+    @property
+    def metadata(self) -> bytes:
+        head = [f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}"]
+        requires = [f"Requires-Python: {self.python}"] if self.python else []
+        return "\n".join([*head, *requires, *(f"Requires-Dist: {need}" for need in self.needs), ""]).encode()
+
+    @property
+    def wheel(self) -> bytes:
+        written, folder = io.BytesIO(), f"{self.name.replace('-', '_')}-{self.version}.dist-info"
+        with zipfile.ZipFile(written, "w") as archive:
+            archive.writestr(f"{folder}/METADATA", self.metadata)
+            archive.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\n")
+            if self.module:
+                archive.writestr(f"{self.name}/__init__.py", self.module)
+            archive.writestr(f"{folder}/RECORD", "")
+        return written.getvalue()
+
+
+@dataclass
+class Index:
+    """A package index (PEP 691) on the loopback, with upload dates or without."""
+
+    releases: list[Release] = field(default_factory=list)
+    dated: bool = True
+    address: str = ""
+    credentials: str = ""
+    """`user:password`, without which nothing is told."""
+    is_html: bool = False
+    """As PEP 503 has it, which tells no dates."""
+    asked: list[str] = field(default_factory=list)
+
+    def page(self, name: str) -> bytes:
+        if self.is_html:
+            files = [(release.file, release.wheel) for release in self.releases if release.name == name]
+            link = '<a href="{}/files/{}#sha256={}">{}</a>'
+            shown = [link.format(self.address, file, hashlib.sha256(data).hexdigest(), file) for file, data in files]
+            return f"<!DOCTYPE html><html><body>{''.join(shown)}</body></html>".encode() if shown else b""
+        listed = [self.entry(release) for release in self.releases if release.name == name]
+        return json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": listed}).encode() if listed else b""
+
+    def entry(self, release: Release) -> dict[str, object]:
+        sha = hashlib.sha256(release.wheel).hexdigest()
+        told = {"upload-time": release.uploaded} if self.dated else {}
+        requires = {"requires-python": release.python} if release.python else {}
+        described = {"sha256": hashlib.sha256(release.metadata).hexdigest()}
+        return {
+            "filename": release.file,
+            "url": f"{self.address}/files/{release.file}",
+            "hashes": {"sha256": sha},
+            "core-metadata": described,
+            **told,
+            **requires,
+        }
+
+    def file(self, name: str) -> bytes:
+        release = next(release for release in self.releases if release.file == name.removesuffix(".metadata"))
+        return release.metadata if name.endswith(".metadata") else release.wheel
+
+
+def locked_releases() -> Iterator[Release]:
+    """Every package of the builder's own lock, as if it had been there for ever."""
+    for name, version in {**locked.model_versions(), **locked.serving_versions()}.items():
+        yield Release(name, version)
+
+
+@contextmanager
+def serving(held: Index, context: ssl.SSLContext | None = None) -> Iterator[Index]:
+    """The index while it answers."""
+    wanted = f"Basic {base64.b64encode(held.credentials.encode()).decode()}" if held.credentials else None
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            held.asked.append(self.path)
+            kind, name = self.path.strip("/").split("/")
+            allowed = self.headers.get("Authorization") == wanted
+            body = (held.page(name) if kind == "simple" else held.file(name)) if allowed else b""
+            self.send_response((200 if body else 404) if allowed else 401)
+            if not allowed:
+                self.send_header("WWW-Authenticate", 'Basic realm="index"')
+            self.send_header("Content-Type", "text/html" if held.is_html else "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with running(Answer, context) as port:
+        held.address = f"{'https' if context else 'http'}://127.0.0.1:{port}"
+        yield held
+
+
+@contextmanager
+def running(handler: type[http.server.BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server on a free port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def uv_at(address: str, folder: Path, **more: str) -> Uv:
+    """The real uv, pointed at one index, with a cache of its own."""
+    alone = {
+        "UV_DEFAULT_INDEX": address,
+        "UV_CACHE_DIR": str(folder / "uv"),
+        "UV_HTTP_RETRIES": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+    return use_uv({**kept, **alone, **more})
+
+
+def fill(wheelhouse: Path, releases: Iterator[Release] | Sequence[Release]) -> Path:
+    wheelhouse.mkdir()
+    for release in releases:
+        (wheelhouse / release.file).write_bytes(release.wheel)
+    return wheelhouse
