@@ -1,4 +1,4 @@
-"""A package index (PEP 691 or 503) of our own on the loopback: releases with dates, credentials, TLS; and uv pointed at it."""
+"""A package index of our own on the loopback (PEP 691 or 503), with dates, credentials and TLS; and uv pointed at it."""
 
 import base64
 import hashlib
@@ -7,11 +7,13 @@ import io
 import json
 import os
 import ssl
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from modelcast_builder.environment import Uv, locked, use_uv
@@ -30,9 +32,13 @@ class Release:
     tag: str = "py3-none-any"
     python: str = ""
     module: str = ""
+    is_source: bool = False
+    """Not a wheel but what one is built from, by a build backend of its own."""
 
     @property
     def file(self) -> str:
+        if self.is_source:
+            return f"{self.name}-{self.version}.tar.gz"
         return f"{self.name.replace('-', '_')}-{self.version}-{self.tag}.whl"
 
     @property
@@ -42,15 +48,53 @@ class Release:
         return "\n".join([*head, *requires, *(f"Requires-Dist: {need}" for need in self.needs), ""]).encode()
 
     @property
+    def source(self) -> bytes:
+        """A source distribution that needs nothing to be built: its backend is in it, and writes the wheel."""
+        backend = (
+            "import base64, pathlib\n"
+            f"NAME = '{replace(self, is_source=False).file}'\n"
+            f"WHEEL = '{base64.b64encode(replace(self, is_source=False).wheel).decode()}'\n"
+            "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+            "    pathlib.Path(folder, NAME).write_bytes(base64.b64decode(WHEEL))\n"
+            "    return NAME\n"
+        )
+        project = (
+            f'[project]\nname = "{self.name}"\nversion = "{self.version}"\n'
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
+        written, folder = io.BytesIO(), f"{self.name}-{self.version}"
+        with tarfile.open(fileobj=written, mode="w:gz") as archive:
+            for name, text in (
+                ("backend.py", backend),
+                ("pyproject.toml", project),
+                ("PKG-INFO", self.metadata.decode()),
+            ):
+                entry = tarfile.TarInfo(f"{folder}/{name}")
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
+        return written.getvalue()
+
+    @property
+    def content(self) -> bytes:
+        """What the index gives; archives hold times, so each is written once."""
+        return _content(self)
+
+    @property
     def wheel(self) -> bytes:
         written, folder = io.BytesIO(), f"{self.name.replace('-', '_')}-{self.version}.dist-info"
         with zipfile.ZipFile(written, "w") as archive:
             archive.writestr(f"{folder}/METADATA", self.metadata)
-            archive.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\n")
+            head = "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\n"
+            archive.writestr(f"{folder}/WHEEL", f"{head}Tag: {self.tag}\n")
             if self.module:
                 archive.writestr(f"{self.name}/__init__.py", self.module)
             archive.writestr(f"{folder}/RECORD", "")
         return written.getvalue()
+
+
+@cache
+def _content(release: Release) -> bytes:
+    return release.source if release.is_source else release.wheel
 
 
 @dataclass
@@ -68,7 +112,7 @@ class Index:
 
     def page(self, name: str) -> bytes:
         if self.is_html:
-            files = [(release.file, release.wheel) for release in self.releases if release.name == name]
+            files = [(release.file, release.content) for release in self.releases if release.name == name]
             link = '<a href="{}/files/{}#sha256={}">{}</a>'
             shown = [link.format(self.address, file, hashlib.sha256(data).hexdigest(), file) for file, data in files]
             return f"<!DOCTYPE html><html><body>{''.join(shown)}</body></html>".encode() if shown else b""
@@ -76,7 +120,7 @@ class Index:
         return json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": listed}).encode() if listed else b""
 
     def entry(self, release: Release) -> dict[str, object]:
-        sha = hashlib.sha256(release.wheel).hexdigest()
+        sha = hashlib.sha256(release.content).hexdigest()
         told = {"upload-time": release.uploaded} if self.dated else {}
         requires = {"requires-python": release.python} if release.python else {}
         described = {"sha256": hashlib.sha256(release.metadata).hexdigest()}
@@ -84,14 +128,14 @@ class Index:
             "filename": release.file,
             "url": f"{self.address}/files/{release.file}",
             "hashes": {"sha256": sha},
-            "core-metadata": described,
+            **({} if release.is_source else {"core-metadata": described}),
             **told,
             **requires,
         }
 
     def file(self, name: str) -> bytes:
         release = next(release for release in self.releases if release.file == name.removesuffix(".metadata"))
-        return release.metadata if name.endswith(".metadata") else release.wheel
+        return release.metadata if name.endswith(".metadata") else release.content
 
 
 def locked_releases() -> Iterator[Release]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,20 @@ class File:
         return f"{self.pin} --hash=sha256:{self.sha256}" if self.sha256 else self.pin
 
 
+@contextmanager
+def own_wheels(folder: Path) -> Iterator[Path | None]:
+    """A folder with the wheels of a wheelhouse that the user put there; None where there are none."""
+    former = _former(folder)
+    own = [wheel.path for wheel in wheelhouse.wheels(folder) if wheel.path not in former]
+    if not own:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as aside:
+        for path in own:
+            (Path(aside) / path.name).symlink_to(path.resolve())
+        yield Path(aside)
+
+
 def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
     """Put every wheel of the lock, and what it was chosen for, into a folder; the files, sorted.
 
@@ -54,8 +69,7 @@ def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
     with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as folder:
         stage = Path(folder) / "wheels"
         stage.mkdir()
-        own = into if into.is_dir() else None
-        _download(place, filled, stage, own)
+        _download(place, filled, stage, into)
         missing = wheelhouse.missing_from([stage], (*filled.lock.packages, *filled.lock.serving))
         if missing:
             raise BuildError(STEP, f"the index gave no wheel for {', '.join(missing)}", "Name another version of it")
@@ -84,18 +98,16 @@ def _pip(verb: str, lines: Iterable[str], env: Mapping[str, str], *options: str)
     return next((line for line in said if line.startswith("ERROR:")), (said or ["it said nothing"])[-1])
 
 
-def _download(place: Place, filled: Filled, stage: Path, own: Path | None) -> None:
-    model, service = filled.lock.packages, filled.lock.serving
-    files = [*_files(place, model, own), *_files(place, service, own)]
-    wanted = [file for file in files if not _is_there(file, own, stage)]
+def _download(place: Place, filled: Filled, stage: Path, into: Path) -> None:
+    files = [*_files(place, filled.lock.packages), *_files(place, filled.lock.serving)]
+    wanted = [file for file in files if not _is_there(file, into, stage)]
     dated = [f"--uploaded-prior-to={filled.lock.as_of}"] if filled.lock.as_of else []
     with place.uv.trusting() as env:
         told = in_pips_words(env)
-        offered = ["--find-links", str(own)] if own else []
         for lines in _rounds([file for file in wanted if file.is_wheel]):
-            _checked(place, lines, download(lines, stage, env=told, options=offered))
+            _checked(place, lines, download(lines, stage, env=told))
         for file in (file for file in wanted if not file.is_wheel):
-            _checked(place, [file.line], build([file.line], stage, env=told, options=[*offered, *dated]))
+            _checked(place, [file.line], build([file.line], stage, env=told, options=dated))
 
 
 def _checked(place: Place, lines: Sequence[str], problem: str) -> None:
@@ -120,8 +132,8 @@ def _rounds(files: Sequence[File]) -> Iterator[list[str]]:
                 yield lines
 
 
-def _files(place: Place, pins: Sequence[str], own: Path | None) -> Iterator[File]:
-    asked = index.released(place, pins, beside=own)
+def _files(place: Place, pins: Sequence[str]) -> Iterator[File]:
+    asked = index.released(place, pins)
     if asked.unauthorised:
         raise refusals.unauthorised(place)
     if asked.unreachable:
@@ -143,10 +155,10 @@ def _name(file: Mapping[str, Any]) -> str:
     return str(file.get("name") or unquote(urlsplit(str(file.get("url") or file.get("path"))).path.rpartition("/")[2]))
 
 
-def _is_there(file: File, own: Path | None, stage: Path) -> bool:
+def _is_there(file: File, into: Path, stage: Path) -> bool:
     """Whether the folder has this very file already; it is taken over."""
-    there = own / file.name if own else None
-    if there is None or not file.sha256 or not there.is_file():
+    there = into / file.name
+    if not file.sha256 or not there.is_file():
         return False
     content = there.read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:

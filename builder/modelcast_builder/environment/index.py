@@ -69,13 +69,9 @@ def pins_of(ran: Ran) -> tuple[str, ...]:
     return tuple(sorted(line for line in ran.out.splitlines() if "==" in line))
 
 
-def released(place: Place, pins: Iterable[str], *, beside: Path | None = None) -> Ran:
-    """Ask for the files of exact versions, for this Python and platform, and when they were uploaded.
-
-    `beside` is a folder of wheels that counts as a part of the index.
-    """
-    offered = ["--find-links", str(beside)] if beside else []
-    return _compile(place, pins, "--no-deps", "--format", "pylock.toml", *only_wheels(), *offered)
+def released(place: Place, pins: Iterable[str]) -> Ran:
+    """Ask for the files of exact versions, for this Python and platform, and when they were uploaded."""
+    return _compile(place, pins, "--no-deps", "--format", "pylock.toml", *only_wheels())
 
 
 def newest_day(ran: Ran) -> str:
@@ -85,6 +81,12 @@ def newest_day(ran: Ran) -> str:
         return ""
     next_day = max(firsts).astimezone(datetime.UTC).date() + datetime.timedelta(days=1)
     return f"{next_day:%Y-%m-%d}T00:00:00Z"
+
+
+def are_local(ran: Ran) -> bool:
+    """Whether each of the released packages is a file on this disk, which has no date."""
+    addresses = [str(file.get("url") or "file:") for package in files_of(ran) for file in package.get("wheels", ())]
+    return bool(addresses) and all(address.startswith("file:") for address in addresses)
 
 
 def files_of(ran: Ran) -> Sequence[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from modelcast_builder.artifact import Artifact
 from modelcast_builder.config import BuildSettings
 from modelcast_builder.document import Document
 from modelcast_builder.environment import wheelhouse
-from modelcast_builder.environment.fill import fill
+from modelcast_builder.environment.fill import fill, own_wheels
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.python import check_python
 from modelcast_builder.environment.resolution import resolve, wanted
@@ -59,15 +59,24 @@ def vendor(
     """Put all that `prepare` would install from an index into a wheelhouse; the files. Raises as `prepare` does."""
     _check(document)
     requirements, recorded = read_environment(root), artifact.versions if artifact else {}
-    uv, python = use_uv(), base_python()
-    lock = resolve(requirements, recorded, python=python, wheelhouse=settings.wheelhouse, cache=settings.cache, uv=uv)
-    for note in lock.notes:
-        reporter.note("environment", note)
-    reporter.say("wheels", f"{len(lock.packages) + len(lock.serving)} packages as of {lock.as_of[:10] or 'today'}")
-    place = Place(uv=uv, python=python, wheelhouse=settings.wheelhouse, file=requirements.file)
-    # What the requirements' file makes the report say, it says again when the wheelhouse is read.
-    own = tuple(note for note in lock.notes if note not in requirements.notes)
-    return fill(place, Filled(asked=wanted(requirements, recorded), lock=replace(lock, notes=own)), into)
+    with own_wheels(into) as own:
+        uv = use_uv().offering(own) if own else use_uv()
+        place = Place(uv=uv, python=base_python(), wheelhouse=settings.wheelhouse, file=requirements.file)
+        lock = resolve(
+            requirements,
+            recorded,
+            python=place.python,
+            wheelhouse=place.wheelhouse,
+            cache=None if own else settings.cache,  # what is remembered knows nothing of the user's own wheels
+            uv=uv,
+        )
+        for note in lock.notes:
+            reporter.note("environment", note)
+        reporter.say("wheels", f"{len(lock.packages) + len(lock.serving)} packages as of {lock.as_of[:10] or 'today'}")
+        # What the requirements' file makes the report say, it says again when the wheelhouse is read.
+        notes = tuple(note for note in lock.notes if note not in requirements.notes)
+        filled = Filled(asked=wanted(requirements, recorded), lock=replace(lock, notes=notes))
+        return fill(place, filled, into)
 
 
 def _check(document: Document) -> None:

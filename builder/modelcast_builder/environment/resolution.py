@@ -121,7 +121,7 @@ def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
             return Picked(packages=index.pins_of(ran), as_of="", notes=(WHEELHOUSE_ONLY,))
     date = index.newest_day(_answered(place, entries, asked))
     if not date:
-        return _undated(place, entries, ())
+        return _by_builders_lock(place, entries) if index.are_local(asked) else _undated(place, entries, ())
     ran = index.pick(place, entries, as_of=date)
     if ran.undated:
         return _undated(place, entries, ())

@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from uv import find_uv_bin
@@ -104,6 +105,11 @@ class Uv:
                 return ran
             cached = self.execute([*argv, "--offline"], env, stdin)
         return cached if cached.ok else ran
+
+    def offering(self, folder: Path) -> Self:
+        """The same, to which a folder of wheels counts as a part of the index."""
+        places = [place for place in (self.env.get("UV_FIND_LINKS"), str(folder)) if place]
+        return replace(self, env={**self.env, "UV_FIND_LINKS": ",".join(places)})
 
     @contextmanager
     def trusting(self) -> Iterator[Mapping[str, str]]:

@@ -90,8 +90,8 @@ def check_complete(house: Path, houses: Sequence[Path], entries: Iterable[str]) 
     others = [wheel.path.name for wheel in wheels(house) if wheel.name == canonicalize_name(first.name)]
     more = f", nor {len(lacking) - 1} more" if len(lacking) > 1 else ""
     instead = f" (it holds {', '.join(others[:3])})" if others else ""
-    version = next((spec.version for spec in first.specifier if spec.operator == "=="), "*")
-    expected = f"{first.name.replace('-', '_')}-{version}-*.whl for Python {this_python()} on {platform_name()}"
+    pinned = next((f"{spec.version}-" for spec in first.specifier if spec.operator == "=="), "")
+    expected = f"{first.name.replace('-', '_')}-{pinned}*.whl for Python {this_python()} on {platform_name()}"
     problem = f"the wheelhouse {house.name} has no wheel for {lacking[0]}{more}: expected {expected}{instead}"
     raise BuildError(STEP, problem, FILL)
 
