@@ -161,7 +161,10 @@ def serving(held: Index, context: ssl.SSLContext | None = None) -> Iterator[Inde
             self.send_header("Content-Type", "text/html" if held.is_html else "application/vnd.pypi.simple.v1+json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -171,12 +174,17 @@ def serving(held: Index, context: ssl.SSLContext | None = None) -> Iterator[Inde
         yield held
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that trusts nobody goes away in the middle, as it should."""
+
+
 @contextmanager
 def running(handler: type[http.server.BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
     """A server on a free port."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_port

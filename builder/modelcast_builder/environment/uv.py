@@ -141,8 +141,7 @@ class Uv:
 
 def use_uv(env: Mapping[str, str] = os.environ, run: Execute = execute) -> Uv:
     """The uv that came with the builder, told by `env` where packages come from."""
-    passed = environment_for_uv(env)
-    return Uv(binary=find_uv(), env=passed, authorities=authorities(passed), execute=run)
+    return Uv(binary=find_uv(), env=environment_for_uv(env), authorities=authorities(settings(env)), execute=run)
 
 
 def find_uv() -> Path:
