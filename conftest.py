@@ -14,7 +14,10 @@ LONG = {
     "test_install.py",
     "test_kinds.py",
     "test_nachlass.py",
+    "test_offline.py",
+    "test_private_index.py",
     "test_unseen.py",
+    "test_wheelhouse.py",
 }
 
 

@@ -21,4 +21,4 @@ def gather(source: str, out: Path | None, settings: BuildSettings, reporter: Rep
         own = wheelhouse.place_for(repo.root, config.document.wheels)
         # A cloned repository goes away again.
         into = out or (Path(own.name).absolute() if repo.root.is_relative_to(work) else own)
-        return environment.vendor(repo.root, artifact, settings, reporter, document=config.document, into=into)
+        return environment.vendor(repo.root, artifact, settings, reporter, into=into)

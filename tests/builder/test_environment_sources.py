@@ -334,7 +334,7 @@ def test_a_conda_environment_gives_its_pip_part_and_what_pypi_has_too(tmp_path: 
     content = f"""name: penguins
 channels: [conda-forge, nodefaults]
 dependencies:
-  - python={OURS}
+  - python={OURS}.99=hdb3f193_0_cpython
   - pip
   - openssl=3.0.2=h166bdaf_1
   - scikit-learn=1.4.2
@@ -382,7 +382,7 @@ CONDA_ALONE = (
             "environment.yml: mkl (line 1), libgdal (line 1), r-base (line 1) are packages of conda alone, as far as"
             f" modelcast knows. {CONDA_ALONE}",
         ),
-        ("dependencies:\n- python=3.6.9\n", f"environment.yml:2 asks for Python 3.6.9, {OTHER}"),
+        ("dependencies:\n- python=3.6.9\n", f"environment.yml:2 asks for Python 3.6, {OTHER}"),
         ("dependencies:\n- python>=3.6,<3.8\n", f"environment.yml:2 asks for Python >=3.6,<3.8, {OTHER}"),
         (
             "dependencies:\n- numpy=1.2|1.3\n",

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from modelcast_builder.config import build_settings
-from modelcast_builder.document import Document
 from modelcast_builder.environment import Lock, Requirements, base_python, resolve, use_uv, vendor
 from modelcast_builder.environment.pip_settings import in_pips_words
 from modelcast_builder.environment.uv import environment_for_uv
@@ -280,7 +279,7 @@ def test_a_wheelhouse_is_filled_through_credentials_authority_and_proxy_and_keep
         monkeypatch.setenv("PIP_CERT", str(authority.certificate))
         monkeypatch.setenv("HTTPS_PROXY", f"http://{USER}:{PROXY_SECRET}@127.0.0.1:{port}")
         settings = replace(build_settings({}), cache=tmp_path / "cache")
-        files = vendor(repository, None, settings, Reporter(), document=Document(), into=repository / "wheels")
+        files = vendor(repository, None, settings, Reporter(), into=repository / "wheels")
     assert "own-1.0-py3-none-any.whl" in [path.name for path in files]
     assert asked
     assert files_with(tmp_path, SECRET, PROXY_SECRET) == []

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from modelcast_builder.config import build_settings
-from modelcast_builder.document import Document
 from modelcast_builder.environment import (
     Lock,
     Requirements,
@@ -58,7 +57,7 @@ def fill_from(index: Index, repository: Path, tmp_path: Path, monkeypatch: pytes
     settings = replace(build_settings({}), cache=tmp_path / "cache")
 
     def run(into: str = "wheels") -> list[str]:
-        told = vendor(repository, None, settings, Reporter(), document=Document(), into=repository / into)
+        told = vendor(repository, None, settings, Reporter(), into=repository / into)
         return [path.name for path in told]
 
     return run

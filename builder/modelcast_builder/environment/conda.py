@@ -52,8 +52,10 @@ def _sorted_out(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
 
 def _check_python(line: Line, rest: str) -> None:
     asked = _specifier(line, rest).replace(".*", "").removeprefix("==")
+    # An exported environment names Python to its last digit; what wheels are made for is the minor version.
+    minor = re.fullmatch(r"(\d+\.\d+)\.\d+", asked)
     if asked:
-        check_python(line.where, asked)
+        check_python(line.where, minor[1] if minor else asked)
 
 
 def _specifier(line: Line, rest: str) -> str:

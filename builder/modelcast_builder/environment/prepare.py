@@ -9,7 +9,6 @@ from modelcast_builder.document import Document
 from modelcast_builder.environment import wheelhouse
 from modelcast_builder.environment.fill import fill, own_wheels
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.python import check_python
 from modelcast_builder.environment.resolution import resolve, wanted
 from modelcast_builder.environment.sources import read_environment
 from modelcast_builder.environment.uv import use_uv
@@ -24,7 +23,6 @@ def prepare(
     root: Path, artifact: Artifact | None, settings: BuildSettings, reporter: Reporter, document: Document = PLAIN
 ) -> Environment:
     """Resolve, install and import the model's environment; raises `BuildError` and `MissingPart`."""
-    _check(document)
     own = wheelhouse.find(root, document.wheels)
     lock = resolve(
         replace(read_environment(root), wheels=own),
@@ -53,11 +51,9 @@ def vendor(
     settings: BuildSettings,
     reporter: Reporter,
     *,
-    document: Document,
     into: Path,
 ) -> tuple[Path, ...]:
     """Put all that `prepare` would install from an index into a wheelhouse; the files. Raises as `prepare` does."""
-    _check(document)
     requirements, recorded = read_environment(root), artifact.versions if artifact else {}
     with own_wheels(into) as own:
         uv = use_uv().offering(own) if own else use_uv()
@@ -77,8 +73,3 @@ def vendor(
         notes = tuple(note for note in lock.notes if note not in requirements.notes)
         filled = Filled(asked=wanted(requirements, recorded), lock=replace(lock, notes=notes))
         return fill(place, filled, into)
-
-
-def _check(document: Document) -> None:
-    if document.python is not None:
-        check_python("`python:` of modelcast.yaml", document.python)

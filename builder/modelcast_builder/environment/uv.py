@@ -54,7 +54,7 @@ class Ran:
     @property
     def unauthorised(self) -> bool:
         """Whether an index refused the credentials, or wanted some."""
-        return not self.ok and bool(re.search(r"lack of valid authentication|\b(401|403) \w", self.err))
+        return not self.ok and bool(re.search("lack of valid authentication|401 Unauthorized|403 Forbidden", self.err))
 
     @property
     def undated(self) -> bool:
