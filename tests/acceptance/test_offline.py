@@ -54,6 +54,13 @@ def test_a_build_without_network_equals_the_one_with_it_and_no_credential_stays(
     same = {key: built.told[key] for key in ("name", "version", "bundle_digest")}
     assert {key: json.loads(done.stdout)[key] for key in same} == same
 
+    rows = tmp_path / "rows.json"
+    example = json.loads((tmp_path / "without" / "golden.json").read_bytes())
+    rows.write_text(json.dumps(example["rows"]), encoding="utf-8")
+    scored = without_network(alone, "predict", tmp_path / "without", rows)
+    assert scored.returncode == 0, scored.stderr
+    assert [json.loads(line)["prediction"] for line in scored.stdout.splitlines()] == example["predictions"]
+
     # The same wheels in a folder of another name are no part of the source either.
     (source / "wheels").rename(source / "third party")
     digest = source_tree.digest(source)

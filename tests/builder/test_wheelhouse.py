@@ -304,6 +304,10 @@ def test_an_environment_of_own_wheels_asks_nobody_and_is_nobody_elses(
         house = fill(tmp_path / name, [Release("own", "1.0", module=module)])
         made.append(installed(replace(lacking, wheels=house), tmp_path))
     assert made[0] != made[1]
+    # Where no index can be reached, the bundle is served from the environment that it was built in.
+    assert installed(lacking, tmp_path) == made[1]
+    with pytest.raises(MissingPart):
+        installed(replace(lacking, packages=("own==1.1",)), tmp_path)
     with pytest.raises(BuildError) as refused:
         installed(replace(lacking, packages=("own==2.0",), wheels=tmp_path / "first"), tmp_path)
     assert str(refused.value) == (
@@ -324,5 +328,5 @@ def installed(lock: Lock, tmp_path: Path) -> Path:
     uv = replace(without_network(tmp_path), execute=offline_only)
     root = create(lock, cache=tmp_path / "cache", uv=uv).root
     asked = [argv for argv in calls if "install" in argv]
-    assert all({"--no-index", "--offline"} <= {*argv} for argv in asked if "own==1.0" in argv)
+    assert all({"--no-index", "--offline"} <= {*argv} for argv in asked if lock.wheels)
     return root

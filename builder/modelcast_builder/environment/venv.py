@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelcast_builder import runtime_wheel
@@ -63,8 +63,18 @@ def create(
         root = where or cache / "environments" / key
         with _alone(cache / "environments" / f"{key}.lock"):
             if not _finished(root, key):
-                _make(root, installer, runtime, replace=where is None)
-                (root / MARKER).write_text(f"{key}\n", encoding="utf-8")
+                try:
+                    _make(root, installer, runtime, anew=where is None)
+                except MissingPart:
+                    kept = _of_own_wheels(cache, key)
+                    if where or kept is None:
+                        raise
+                    root = kept
+                else:
+                    (root / MARKER).write_text(f"{key}\n", encoding="utf-8")
+        if lock.wheels and not where:
+            plain = _key(replace(installer, lock=replace(lock, wheels=None)), runtime)
+            _pointer(cache, plain).write_text(f"{key}\n", encoding="utf-8")
     return Environment(python=_python(root), lock=lock, root=root)
 
 
@@ -97,6 +107,19 @@ def _own_wheels(lock: Lock) -> bytes:
     return b"".join(hashlib.sha256(content).digest() for content in used)
 
 
+def _pointer(cache: Path, key: str) -> Path:
+    """Where the key of an environment of the same lock stands that a repository's own wheels made."""
+    return cache / "environments" / f"{key}.own"
+
+
+def _of_own_wheels(cache: Path, key: str) -> Path | None:
+    """What serves a bundle where no index can be reached: the environment that it was built in, from own wheels."""
+    pointer = _pointer(cache, key)
+    named = pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else ""
+    root = cache / "environments" / named
+    return root if named and _finished(root, named) else None
+
+
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     # Two builds at once: the second waits and finds the first one's work. The kernel frees the lock of a dead process.
@@ -111,8 +134,8 @@ def _finished(root: Path, key: str) -> bool:
     return marker.is_file() and marker.read_text(encoding="utf-8").strip() == key and _python(root).exists()
 
 
-def _make(root: Path, installer: Installer, runtime: Path, *, replace: bool) -> None:
-    if replace:
+def _make(root: Path, installer: Installer, runtime: Path, *, anew: bool) -> None:
+    if anew:
         shutil.rmtree(root, ignore_errors=True)
     elif root.exists() and any(root.iterdir()):
         raise BuildError(STEP, f"{root} is not empty", "Name a folder that is absent or empty")
