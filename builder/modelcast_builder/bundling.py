@@ -2,13 +2,13 @@
 
 import csv
 import difflib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelcast_runtime import contract
 from modelcast_runtime.contract import Compilation, Provenance
 
+from modelcast_builder import parameters, travel
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
 from modelcast_builder.errors import BuildError
@@ -34,12 +34,7 @@ class Facts:
 
 def question(trained: Trained, claim: Claim, config: Config, work: Path) -> DescribeRequest:
     """Lay out the code that will be sealed, and ask the child for the rest."""
-    code = work / contract.CODE
-    code.mkdir()
-    for file in trained.code:
-        target = code / file.target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file.source, target)
+    code = travel.lay_out(trained.code, work / contract.CODE)
     return DescribeRequest(
         artifact=str(trained.artifact.path),
         framework=claim.framework,
@@ -79,7 +74,8 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
 
 def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
-    version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": "{}", "model": model})
+    given = parameters.sealed(facts.config.parameters)
+    version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": given, "model": model})
     return {
         "name": facts.name,
         "version": version,
@@ -89,6 +85,7 @@ def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
         "task": facts.described.task,
         "model": facts.claim.model,
         "signature": facts.described.signature,
+        "parameters": facts.config.parameters,
         "compilation": facts.compilation,
         "service": facts.config.service,
     }

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcast_runtime import contract
+from modelcast_runtime.contract import Contract
 from modelcast_runtime.settings import THREAD_ENV
 
 from modelcast_builder import inside
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
-from modelcast_builder.inside.messages import Answer, Described, DescribeRequest
+from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
 
 SCRIPT = Path(inside.__file__).parent / "__main__.py"
 
@@ -25,23 +26,38 @@ class ChildFailed(Exception):
 
 def describe(environment: Environment, request: DescribeRequest, work: Path) -> Described:
     """Load, describe and store the model in its own environment; raises `BuildError`."""
-    folder = work / "describe"
+    described = _ask(environment, "describe", request, work).described
+    if described is None:
+        raise ChildFailed("describe answered nothing")
+    return described
+
+
+def assemble(environment: Environment, request: AssembleRequest, work: Path) -> None:
+    """Write the Pipeline of these stages in the model's own environment; raises `BuildError`."""
+    _ask(environment, "assemble", request, work)
+
+
+def _ask(environment: Environment, task: str, request: Contract, work: Path) -> Answer:
+    folder = work / task
     folder.mkdir()
     question, answer = folder / "request.json", folder / "answer.json"
     question.write_bytes(contract.encode(request))
     # An empty working directory: what the model needs must be in the bundle, not in the repository.
     nowhere = folder / "nowhere"
     nowhere.mkdir()
-    done = _run([str(environment.python), str(SCRIPT), "describe", str(question), str(answer)], nowhere)
+    done = _run([str(environment.python), str(SCRIPT), task, str(question), str(answer)], nowhere)
     if done.returncode < 0:
         raise BuildError(
-            "describe",
+            task,
             f"loading or scoring the model ended the process (signal {-done.returncode})",
             "Give the build more memory, or train the model again with the versions that requirements.txt names",
         )
     if not answer.is_file():
-        raise ChildFailed(f"describe ended with exit code {done.returncode}:\n{done.stderr[-4000:]}")
-    return _read(answer)
+        raise ChildFailed(f"{task} ended with exit code {done.returncode}:\n{done.stderr[-4000:]}")
+    answered = contract.decode(answer.read_bytes(), Answer)
+    if answered.refused is not None:
+        raise BuildError(answered.refused.step, answered.refused.problem, answered.refused.fix)
+    return answered
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -68,12 +84,3 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def without_python(variables: Mapping[str, str]) -> dict[str, str]:
     """A PYTHONPATH would show the child what the bundle does not hold."""
     return {name: value for name, value in variables.items() if not name.startswith("PYTHON")}
-
-
-def _read(answer: Path) -> Described:
-    answered = contract.decode(answer.read_bytes(), Answer)
-    if answered.refused is not None:
-        raise BuildError(answered.refused.step, answered.refused.problem, answered.refused.fix)
-    if answered.described is None:
-        raise ChildFailed("describe answered nothing")
-    return answered.described

@@ -14,7 +14,7 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
-from modelcast_builder import environment, pipeline, source_tree
+from modelcast_builder import build_variables, environment, parameters, pipeline, source_tree
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
 from modelcast_builder.report import Reporter, reporter_for
@@ -100,8 +100,11 @@ def _built_once(source: str, settings: BuildSettings, reporter: Reporter) -> Pat
 
 def _content_key(root: Path, settings: BuildSettings) -> str:
     """Everything that decides what a build of this folder gives."""
-    deciding = ("MODELCAST_NAME", "S2I_", "OPENSHIFT_BUILD_")
-    named = {name: value for name, value in settings.variables.items() if name.startswith(deciding)}
+    config = read_config(root, settings.variables)
+    prefixes = ("MODELCAST_NAME", "OPENSHIFT_BUILD_")
+    named = {name: value for name, value in settings.variables.items() if name.startswith(prefixes)}
+    named |= build_variables.deciding(root, config.handed, config.document.build.env)
+    named["parameters"] = parameters.sealed(config.parameters)
     code = [source_tree.digest(Path(module.__file__ or "").parent) for module in (modelcast_builder, modelcast_runtime)]
     facts = {"source": source_tree.digest(root), "folder": str(root), "builder": "".join(code), "python": sys.version}
     own = _own_wheels(root, settings)
@@ -141,6 +144,7 @@ def _page(bundle: Bundle) -> str:
         *([manifest.description] if manifest.description else []),
         f"bundle digest  {bundle.digest}",
         f"{manifest.task}, {manifest.framework}, {manifest.compilation.backend}: {manifest.compilation.reason}",
+        *(f"parameter  {name} = {value!r}" for name, value in manifest.parameters.items()),
         f"made  {made}",
         "",
         "inputs",

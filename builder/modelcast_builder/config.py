@@ -10,12 +10,13 @@ import msgspec
 from modelcast_runtime.contract import ServiceDefaults
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from modelcast_builder import yaml_file
+from modelcast_builder import build_variables, parameters, yaml_file
 from modelcast_builder.document import Document, Parameter
 from modelcast_builder.document_refusal import refusal
 from modelcast_builder.errors import BuildError
 
 FILE = "modelcast.yaml"
+_NOTEBOOK_KEYS = ("S2I_SOURCE_NOTEBOOK_LIST", "S2I_SOURCE_NOTEBOOK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +27,13 @@ class Config:
     name: str | None = None
     """`MODELCAST_NAME`, else `name:`."""
     notebooks: tuple[str, ...] | None = None
-    """`S2I_SOURCE_NOTEBOOK_LIST`, else `notebooks:`."""
+    """`S2I_SOURCE_NOTEBOOK_LIST`, else `S2I_SOURCE_NOTEBOOK`, else `notebooks:`."""
+    notebooks_key: str = "notebooks"
+    """Which of the three it was."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     """`parameters:`, with what `MODELCAST_PARAMETERS` says over it."""
+    handed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What its notebooks get of the build's variables."""
     source_url: str | None = None
     """`OPENSHIFT_BUILD_SOURCE`."""
     commit: str | None = None
@@ -72,25 +77,33 @@ def build_settings(variables: Mapping[str, str]) -> BuildSettings:
 def read_config(repo: Path, environment: Mapping[str, str]) -> Config:
     """Read `modelcast.yaml` (optional) and the build's environment; raises `BuildError` with the line."""
     _check_ending(repo)
-    document = _document(repo / FILE) if (repo / FILE).is_file() else Document()
-    listed = _variable(environment, "S2I_SOURCE_NOTEBOOK_LIST")
-    named = tuple(part.strip() for part in listed.split(",") if part.strip()) if listed else None
+    environment = build_variables.with_s2i(repo, environment)
+    document = _document(repo / FILE, environment) if (repo / FILE).is_file() else Document()
+    key, named = _notebooks(environment, document)
     return Config(
         document=document,
         name=_variable(environment, "MODELCAST_NAME") or document.name,
-        notebooks=named or document.notebooks,
+        notebooks=named,
+        notebooks_key=key,
         parameters={**document.parameters, **_parameters(environment)},
+        handed=build_variables.handed(environment, document.build.env),
         source_url=_variable(environment, "OPENSHIFT_BUILD_SOURCE"),
         commit=_variable(environment, "OPENSHIFT_BUILD_COMMIT"),
     )
 
 
+def _notebooks(environment: Mapping[str, str], document: Document) -> tuple[str, tuple[str, ...] | None]:
+    """Where the list stands, and the list; `S2I_SOURCE_NOTEBOOK` is what the first S2I builders of models read."""
+    listed, one = (_variable(environment, key) for key in _NOTEBOOK_KEYS)
+    named = tuple(part.strip() for part in (listed or "").split(",") if part.strip())
+    if named:
+        return _NOTEBOOK_KEYS[0], named
+    return (_NOTEBOOK_KEYS[1], (one,)) if one else ("notebooks", document.notebooks)
+
+
 def _variable(environment: Mapping[str, str], name: str) -> str | None:
-    """S2I keeps the quotes that a user writes in .s2i/environment; empty is unset."""
-    value = environment.get(name, "").strip()
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        value = value[1:-1].strip()
-    return value or None
+    """Without S2I's quotes; empty is unset."""
+    return build_variables.unquoted(environment.get(name, "").strip()).strip() or None
 
 
 def _check_ending(repo: Path) -> None:
@@ -102,7 +115,7 @@ def _check_ending(repo: Path) -> None:
         raise BuildError("config", f"{others[0]} is not read", fix)
 
 
-def _document(path: Path) -> Document:
+def _document(path: Path, environment: Mapping[str, str]) -> Document:
     content, tree = yaml_file.read(path)
     if content is None:
         return Document()
@@ -120,6 +133,12 @@ def _document(path: Path) -> Document:
         raise BuildError("config", f"{where}: `{said}` is not built yet in this version", "Remove the line")
     if document.python is not None:
         _check_python(document.python, f"{FILE}:{yaml_file.line_of(tree, ('python',))}")
+
+    def at(*keys: str) -> str:
+        return f"{FILE}:{yaml_file.line_of(tree, keys)}"
+
+    parameters.check(document.parameters, lambda name: f"{at('parameters', name)}: `parameters.{name}`")
+    build_variables.check_named(document.build.env, environment, at("build", "env"))
     return document
 
 
@@ -143,12 +162,16 @@ def _parameters(environment: Mapping[str, str]) -> dict[str, Parameter]:
     given = _variable(environment, "MODELCAST_PARAMETERS")
     if given is None:
         return {}
+    # Within double quotes a user escapes the inner ones, as a shell would have it; S2I keeps them all.
+    text = given.replace('\\"', '"') if re.match(r'\{\s*\\"', given) else given
     try:
-        return msgspec.json.decode(given, type=dict[str, Parameter])
+        found = msgspec.json.decode(text, type=dict[str, Parameter])
     except msgspec.DecodeError as error:
         reason = _decapitalised(str(error).removeprefix("JSON is malformed: "))
         fix = """Write names and values: MODELCAST_PARAMETERS='{"k": 7}'"""
         raise BuildError("config", f"MODELCAST_PARAMETERS is no JSON object: {reason}", fix) from error
+    parameters.check(found, lambda name: f"MODELCAST_PARAMETERS: `{name}`")
+    return found
 
 
 def _decapitalised(text: str) -> str:

@@ -19,6 +19,8 @@ from modelcast_builder.sight import Sight, listed, look, size_of
 
 _KNOWN = ".joblib .pkl .pickle .skops .onnx .ubj"
 _DUMP = 'joblib.dump(model, "model.joblib")'
+# What a notebook of the first S2I builders defined: a function, which was called in the notebook's own place.
+_PREDICTOR = f"End the notebook with {_DUMP}, where model is the fitted estimator or Pipeline that predictor() asks"
 
 
 class Named(Protocol):
@@ -27,6 +29,10 @@ class Named(Protocol):
     @property
     def notebooks(self) -> tuple[str, ...] | None:
         """The notebooks to execute, in order; None where nobody named any."""
+
+    @property
+    def notebooks_key(self) -> str:
+        """Where they are named: `notebooks`, or the variable of the build."""
 
     @property
     def model(self) -> str | None:
@@ -47,7 +53,7 @@ def discover(repo: Path, config: Named) -> Plan:
     """Decide what is built, by name, else by convention; raises BuildError where nothing or too much is seen."""
     sight = look(repo)
     if config.notebooks:
-        notebooks = tuple(_named(sight, name, "notebooks", sight.notebooks) for name in config.notebooks)
+        notebooks = tuple(_named(sight, name, config.notebooks_key, sight.notebooks) for name in config.notebooks)
         return _execute(sight, notebooks, "named")
     if config.model is not None:
         return _named_model(sight, config.model)
@@ -81,9 +87,8 @@ def written(repo: Path, files: Sequence[Path], config: Named) -> Path:
             f"{who} saved {len(found)} models: {listed(found)}",
             f"Name the one to serve in modelcast.yaml: `model: {found[0].as_posix()}`",
         )
-    raise _refused(
-        f"{who} saved no model: expected one {_KNOWN} file in the repository", f"End the notebook with {_DUMP}"
-    )
+    fix = _PREDICTOR if config.notebooks_key == "S2I_SOURCE_NOTEBOOK" else f"End the notebook with {_DUMP}"
+    raise _refused(f"{who} saved no model: expected one {_KNOWN} file in the repository", fix)
 
 
 # What is named.
@@ -98,7 +103,7 @@ def _named(sight: Sight, name: str, key: str, candidates: Sequence[Path]) -> Pat
         raise _refused(f"`{_line(key, name)}` is not in the repository", fix)
     if not (sight.repo / place).resolve().is_relative_to(sight.repo.resolve()):
         raise _outside(name, key)
-    if key == "notebooks" and place.suffix != ".ipynb":
+    if key != "model" and place.suffix != ".ipynb":
         raise _refused(f"`{_line(key, name)}` is no notebook", "Name files that end in .ipynb")
     return place
 
@@ -210,6 +215,8 @@ def _list_them(notebooks: Sequence[Path]) -> str:
 
 
 def _line(key: str, name: str) -> str:
+    if key.isupper():
+        return f"{key}={name}"  # a variable of the build
     return f"{key}: [{name}]" if key == "notebooks" else f"{key}: {name}"
 
 

@@ -35,6 +35,7 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
             config = read_config(repo.root, settings.variables)
             name = model_name(repo, config)
             plan = discover(repo.root, config)
+            training.check_parameters(plan, config)
             examples = promises.find(repo.root, config)
             digest = source_tree.digest(repo.root)
             reporter.say("discover", plan.reason)

@@ -1,28 +1,25 @@
 """Gets the trained artifact: the one in the repository, or the one that its notebooks write in a copy of it."""
 
-import os
-import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from modelcast_builder import artifact as artifacts
-from modelcast_builder import discover, notebooks, own_code, source_tree, travel
+from modelcast_builder import child, discover, notebooks, own_code, source_tree, travel
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.config import Config
 from modelcast_builder.discover import Plan
 from modelcast_builder.environment import Environment, check_unchanged
 from modelcast_builder.errors import BuildError
-from modelcast_builder.notebooks import Definition, Executed, ExecutedNotebook
+from modelcast_builder.inside.messages import AssembleRequest, StageFile
+from modelcast_builder.notebooks import Definition, Executed, ExecutedNotebook, stages
+from modelcast_builder.notebooks.stages import Stage
 from modelcast_builder.report import Reporter
 from modelcast_builder.travel import TravelFile
 
-TIMEOUT_S = 1800
-
-_CREDENTIAL_NAME = re.compile(r"token|secret|passw|credential|api_?key|private|auth", re.IGNORECASE)
-_CREDENTIAL_VALUE = re.compile(r"://[^/\s]+@")
+_STAGE = 'joblib.dump(stage, os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"])'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +34,18 @@ class Trained:
     """`__main__` name -> the module made from a notebook."""
     receipts: dict[str, bytes]
     recorded: Path | None
+
+
+def check_parameters(plan: Plan, config: Config) -> None:
+    """Raise `BuildError` for parameters that nothing would take."""
+    if config.parameters and not plan.notebooks:
+        names = ", ".join(config.parameters)
+        found = plan.artifact.name if plan.artifact else "the model"
+        raise BuildError(
+            "discover",
+            f"parameters are given ({names}), and no notebook is executed: {found} is there already",
+            "Name the notebook that trains it, `notebooks: [train.ipynb]` in modelcast.yaml, or give no parameters",
+        )
 
 
 def ready_made(plan: Plan) -> Artifact | None:
@@ -80,37 +89,97 @@ def execute(
         [repo / notebook.relative_to(root) for notebook in plan.notebooks],
         environment.python,
         work=work,
-        timeout_s=TIMEOUT_S,
-        main_names=lambda path: artifacts.scan(path).main_names,
+        sandbox=config.document.build,
+        main_names=lambda path: _scanned(path).main_names,
         say=lambda sentence: reporter.say("train", sentence),
-        env=_without_credentials(os.environ),
+        note=lambda sentence: reporter.note("train", sentence),
+        parameters=config.parameters,
+        env=config.handed,
     )
     check_unchanged(environment)
+    if executed.stages and config.model is None:
+        steps = ", ".join(stage.name for stage in executed.stages)
+        reporter.say("train", f"the model is a Pipeline of the stages that the notebooks saved: {steps}")
+        return _assembled(executed, repo, config, environment, work)
     return _left_behind(executed, repo, config, work)
 
 
 def _left_behind(executed: Executed, repo: Path, config: Config, work: Path) -> Trained:
     artifact = artifacts.scan(discover.written(repo, executed.written, config))
-    folders = [notebook.path.parent for notebook in executed.notebooks]
-    planned = travel.plan(repo, artifact, imported=executed.modules, code=config.document.code, roots=folders)
     definitions = [definition for definition in executed.definitions if artifact.path in definition.artifacts]
     return Trained(
         artifact=artifact,
         repo=repo,
-        code=planned + tuple(file for definition in definitions for file in _module_of(definition, work)),
+        code=_code(artifact, definitions, executed, repo, config, work),
         definitions={name: definition.module for definition in definitions for name in definition.names},
         receipts=dict(_receipts(executed.notebooks, repo)),
         recorded=executed.recorded,
     )
 
 
-def _without_credentials(variables: Mapping[str, str]) -> dict[str, str]:
-    """What a notebook may know of the build's environment: it runs code of anybody who may commit."""
-    return {
-        name: value
-        for name, value in variables.items()
-        if name.startswith("S2I_") or not (_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
-    }
+def _assembled(executed: Executed, repo: Path, config: Config, environment: Environment, work: Path) -> Trained:
+    """The stages as one Pipeline, whose pickle names the modules made of the notebooks and `__main__` no more."""
+    scanned = [_scanned(stage.path) for stage in executed.stages]
+    needed = _together(scanned)
+    paths = {stage.path for stage in executed.stages}
+    definitions = [definition for definition in executed.definitions if paths & set(definition.artifacts)]
+    code = _code(needed, definitions, executed, repo, config, work)
+    target = work / "model.joblib"
+    request = AssembleRequest(
+        stages=tuple(_stage_file(stage, definitions) for stage in executed.stages),
+        code=str(travel.lay_out(code, work / "code of the stages")),
+        by_value=needed.by_value,
+        target=str(target),
+    )
+    child.assemble(environment, request, work)
+    return Trained(
+        artifact=artifacts.scan(target),
+        repo=repo,
+        code=code,
+        definitions={},
+        receipts=dict(_receipts(executed.notebooks, repo)),
+        recorded=executed.recorded,
+    )
+
+
+def _scanned(path: Path) -> Artifact:
+    """An artifact by its own kind, or a stage, whose name tells none."""
+    if path.suffix != stages.SUFFIX:
+        return artifacts.scan(path)
+    try:
+        return artifacts.scan(path, "pickle")
+    except BuildError as error:
+        raise BuildError("stages", error.problem, f"Save the fitted stage with {_STAGE}") from error
+
+
+def _together(scanned: Sequence[Artifact]) -> Artifact:
+    """What all stages name, as if one file did."""
+    return replace(
+        scanned[0],
+        globals=frozenset().union(*(stage.globals for stage in scanned)),
+        imports=frozenset().union(*(stage.imports for stage in scanned)),
+        main_names=frozenset().union(*(stage.main_names for stage in scanned)),
+        by_value=any(stage.by_value for stage in scanned),
+    )
+
+
+def _stage_file(stage: Stage, definitions: Sequence[Definition]) -> StageFile:
+    own = [definition for definition in definitions if stage.path in definition.artifacts]
+    return StageFile(
+        name=stage.name,
+        path=str(stage.path),
+        notebook=stage.notebook.as_posix(),
+        definitions={name: definition.module for definition in own for name in definition.names},
+    )
+
+
+def _code(
+    artifact: Artifact, definitions: Sequence[Definition], executed: Executed, repo: Path, config: Config, work: Path
+) -> tuple[TravelFile, ...]:
+    """The repository's modules that the artifact needs, and the ones made of the notebooks' own definitions."""
+    folders = [notebook.path.parent for notebook in executed.notebooks]
+    planned = travel.plan(repo, artifact, imported=executed.modules, code=config.document.code, roots=folders)
+    return planned + tuple(file for definition in definitions for file in _module_of(definition, work))
 
 
 def _receipts(executed: Sequence[ExecutedNotebook], repo: Path) -> Iterator[tuple[str, bytes]]:

@@ -5,6 +5,7 @@ Modules are read with `ast`, never imported. With the bundle's `code/` on `sys.p
 
 import difflib
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,16 @@ def everything(repo: Path, code: Sequence[str] | None) -> tuple[TravelFile, ...]
     else:
         found = [file for entry in code for file in _named(search, entry, set())]
     return tuple(sorted(TravelFile(target=target, source=source) for target, source in dict(found).items()))
+
+
+def lay_out(files: Iterable[TravelFile], folder: Path) -> Path:
+    """Copy the files to their places below a new folder; the folder."""
+    folder.mkdir()
+    for file in files:
+        target = folder / file.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.source, target)
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

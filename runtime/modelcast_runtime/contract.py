@@ -6,7 +6,11 @@ Every level is frozen, refuses unknown keys, and prints as it parses (`encode`, 
 
 import codecs
 import hashlib
+<<<<<<< HEAD
 from typing import Annotated, Any, Final, Literal, TypeVar
+=======
+from typing import Any, Final, Literal, TypeVar
+>>>>>>> 670251c (Notebooks: parameters as papermill gives them, build variables, a sandbox, and nachlass' stages as one Pipeline)
 
 import msgspec
 
@@ -168,6 +172,8 @@ class Manifest(Contract, frozen=True, kw_only=True):
     model: str
     """The model file, relative to the bundle."""
     signature: Signature
+    parameters: dict[str, Any] = {}
+    """What the notebooks were given, as JSON has it."""
     evaluation: Evaluation | None = None
     compilation: Compilation
     service: ServiceDefaults = ServiceDefaults()

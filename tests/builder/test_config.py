@@ -409,6 +409,88 @@ def test_the_list_of_notebooks(tmp_path: Path, value: str) -> None:
     assert config.notebooks == LISTS[value]
 
 
+def test_the_one_notebook_of_the_first_builders(tmp_path: Path) -> None:
+    config = read(tmp_path, "notebooks: [written.ipynb]", {"S2I_SOURCE_NOTEBOOK": '"my model.ipynb"'})
+    assert (config.notebooks_key, config.notebooks) == ("S2I_SOURCE_NOTEBOOK", ("my model.ipynb",))
+    both = {"S2I_SOURCE_NOTEBOOK": "a.ipynb", "S2I_SOURCE_NOTEBOOK_LIST": "b.ipynb"}
+    config = read(tmp_path, "notebooks: [written.ipynb]", both)
+    assert (config.notebooks_key, config.notebooks) == ("S2I_SOURCE_NOTEBOOK_LIST", ("b.ipynb",))
+    assert read(tmp_path, "notebooks: [written.ipynb]").notebooks_key == "notebooks"
+
+
+def test_what_s2i_would_have_set_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / ".s2i").mkdir()
+    (tmp_path / ".s2i" / "environment").write_bytes(
+        b"# a comment = no variable\r\n S2I_SOURCE_NOTEBOOK_LIST = a b.ipynb,c.ipynb \r\nMODELCAST_NAME=\"quoted\"\nno variable"
+    )
+    config = read_config(tmp_path, {"MODELCAST_NAME": "given"})
+    assert (config.notebooks, config.name) == (("a b.ipynb", "c.ipynb"), "given")
+    assert read_config(tmp_path, {}).name == "quoted"
+    assert read_config(tmp_path, {"MODELCAST_NAME": ""}).name is None, "an empty value over it is a value"
+    assert config.handed == {"S2I_SOURCE_NOTEBOOK_LIST": "a b.ipynb,c.ipynb", "MODELCAST_NAME": "given"}
+
+
+TEMPLATED = {
+    '{"k": 7}': {"k": 7, "seed": 1},
+    "'{\"k\": 7}'": {"k": 7, "seed": 1},
+    '"{"k": 7}"': {"k": 7, "seed": 1},
+    '"{\\"k\\": 7, \\"name\\": \\"é\\"}"': {"k": 7, "seed": 1, "name": "é"},
+    "{}": {"k": 5, "seed": 1},
+    "": {"k": 5, "seed": 1},
+}
+
+
+@pytest.mark.parametrize("value", TEMPLATED)
+def test_parameters_of_the_environment_win(tmp_path: Path, value: str) -> None:
+    config = read(tmp_path, "parameters: {k: 5, seed: 1}", {"MODELCAST_PARAMETERS": value})
+    assert config.parameters == TEMPLATED[value]
+
+
+USE = "Write numbers, texts, true, false, null, lists, or names with values"
+PARAMETERS = {
+    "for: 1": "modelcast.yaml:3: `parameters.for` is no name that a notebook can use. Call it `for_`, there and in the notebook",
+    "learning-rate: 1": "modelcast.yaml:3: `parameters.learning-rate` is no name that a notebook can use. "
+    "Call it `learning_rate`, there and in the notebook",
+    '"2d": 1': "modelcast.yaml:3: `parameters.2d` is no name that a notebook can use. Call it `_2d`, there and in the notebook",
+    "rate: .inf": f"modelcast.yaml:3: `parameters.rate` holds inf, a number that JSON does not have. {USE}",
+    "rate: {deep: [.nan]}": f"modelcast.yaml:3: `parameters.rate` holds nan, a number that JSON does not have. {USE}",
+    "day: [2024-01-31]": f"modelcast.yaml:3: `parameters.day` holds a date, which JSON does not have. {USE}",
+    "n: 18446744073709551616": f"modelcast.yaml:3: `parameters.n` holds an integer of more than 64 bits. {USE}",
+    "a: &a [*a]": f"modelcast.yaml:3: `parameters.a` holds more than 10000 values. {USE}",
+}
+
+
+@pytest.mark.parametrize("line", PARAMETERS)
+def test_a_parameter_that_cannot_be_given_and_sealed_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        read(tmp_path, f"name: x\nparameters:\n  {line}\n")
+    assert str(caught.value) == f"config: {PARAMETERS[line]}"
+
+
+def test_a_parameter_of_the_environment_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        read(tmp_path, "name: x", {"MODELCAST_PARAMETERS": '{"class": 1}'})
+    assert str(caught.value) == (
+        "config: MODELCAST_PARAMETERS: `class` is no name that a notebook can use. "
+        "Call it `class_`, there and in the notebook"
+    )
+
+
+def test_build_env_hands_no_credential_through(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        read(tmp_path, "build:\n  timeout_s: 5\n  env: [TFIDF_BUCKETS, HF_TOKEN]")
+    assert str(caught.value) == (
+        "config: modelcast.yaml:3: `build.env` names HF_TOKEN, which looks like a credential: no notebook gets one. "
+        "Give the variable another name, or fetch the data before the build"
+    )
+    with pytest.raises(BuildError) as caught:
+        read(tmp_path, "build: {env: [DB]}", {"DB": "postgres://me:pass@host/db"})
+    assert str(caught.value) == (
+        "config: modelcast.yaml:1: `build.env` names DB, whose value holds a credential: no notebook gets one. "
+        "Take user and password out of that address"
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [("other", "other"), (' "other" ', "other"), ("'other'", "other"), ("", "written"), ("' '", "written"), ('"', '"')],

@@ -21,6 +21,7 @@ class Config:
 
     notebooks: tuple[str, ...] | None = None
     model: str | None = None
+    notebooks_key: str = "notebooks"
 
 
 def web(entry: str) -> str:
@@ -240,6 +241,17 @@ REFUSED: dict[str, tuple[dict[str, bytes], Config, str]] = {
         Config(notebooks=("train.ipynb",)),
         "`notebooks: [train.ipynb]` is not in the repository. Did you mean `notebooks: [nb/train.ipynb]`?",
     ),
+    "a notebook that the build's environment names, missing": (
+        files("features.ipynb", "model.ipynb"),
+        Config(notebooks=("features.ipynb", "modle.ipynb"), notebooks_key="S2I_SOURCE_NOTEBOOK_LIST"),
+        "`S2I_SOURCE_NOTEBOOK_LIST=modle.ipynb` is not in the repository. "
+        "Did you mean `S2I_SOURCE_NOTEBOOK_LIST=model.ipynb`?",
+    ),
+    "what the build's environment names is no notebook": (
+        files("train.py"),
+        Config(notebooks=("train.py",), notebooks_key="S2I_SOURCE_NOTEBOOK"),
+        "`S2I_SOURCE_NOTEBOOK=train.py` is no notebook. Name files that end in .ipynb",
+    ),
     "a named notebook where there is none": (
         files("a.md"),
         Config(notebooks=("zzz.ipynb",)),
@@ -338,6 +350,12 @@ def test_the_artifact_is_what_the_notebooks_wrote(case: str, tmp_path: Path) -> 
 
 NOT_WRITTEN: dict[str, tuple[list[str], Config, str]] = {
     "nothing": ([], Config(), f"train.ipynb saved no model: {NONE}. End the notebook with {DUMP}"),
+    "nothing, by a notebook that defines predictor(x)": (
+        [],
+        Config(notebooks=("model.ipynb",), notebooks_key="S2I_SOURCE_NOTEBOOK"),
+        f"model.ipynb saved no model: {NONE}. "
+        f"End the notebook with {DUMP}, where model is the fitted estimator or Pipeline that predictor() asks",
+    ),
     "nothing that counts": (
         ["plot.png", ".cache/x.pkl", "../m.joblib"],
         Config(notebooks=("clean.ipynb", "nb/train.ipynb")),

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from modelcast_builder import notebooks
+from modelcast_builder.document import Build
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import Executed, failures, files, kernel
 from modelcast_builder.notebooks import page as pages
@@ -125,7 +126,7 @@ def executed(repo: Path, said: list[str], model_python: Path) -> Executed:
         [Path("deep/Träin model.ipynb"), repo / "again.ipynb"],
         model_python,
         work=repo.parent / "work",
-        timeout_s=60,
+        sandbox=Build(timeout_s=60),
         say=said.append,
         main_names=names_of_main,
         env=env,
@@ -272,13 +273,13 @@ def test_a_missing_attachment_is_told(tmp_path: Path) -> None:
         pages.render(made, title="a.ipynb", folder=tmp_path)
 
 
-def run(root: Path, python: Path, *cells: str, timeout_s: float = 60) -> tuple[str, list[str]]:
+def run(root: Path, python: Path, *cells: str, **sandbox_of: Any) -> tuple[str, list[str]]:
     """Execute one notebook that fails: the error's line and what was said before."""
     said: list[str] = []
     notebook(root / "train model.ipynb", *cells)
-    arguments = (root, [Path("train model.ipynb")], python)
+    arguments, sandbox = (root, [Path("train model.ipynb")], python), Build(**{"timeout_s": 60, **sandbox_of})
     line = refusal(
-        lambda: notebooks.execute(*arguments, work=root.parent / "work", timeout_s=timeout_s, say=said.append)
+        lambda: notebooks.execute(*arguments, work=root.parent / "work", sandbox=sandbox, say=said.append)
     )
     return line, said
 
@@ -313,7 +314,8 @@ def test_a_notebook_that_takes_too_long_is_stopped_with_what_it_started(tmp_path
     )
     assert line == (
         "notebooks: train model.ipynb, cell 2: the notebook takes longer than 3 s. "
-        "Train on fewer rows or search less, or commit the trained model and name it in `model:`"
+        "Train on fewer rows or search less, or write `build: {timeout_s: 6}` in modelcast.yaml, "
+        "or commit the trained model and name it in `model:`"
     )
     assert said == ["working"]
     pid = int((tmp_path / "repo" / "pid").read_text())
@@ -386,6 +388,12 @@ def test_the_builders_own_paths_are_not_inherited(tmp_path: Path, monkeypatch: p
          "Correct the cell, and run the notebook from top to bottom in a fresh kernel before you commit it"),
         ("ValueError", "\n\x1b[1mAll fits failed\x1b[0m.\nmore", "ValueError: All fits failed. "
          "Correct the cell, and run the notebook from top to bottom in a fresh kernel before you commit it"),
+        ("MemoryError", "Unable to allocate 2.00 GiB", "MemoryError: Unable to allocate 2.00 GiB. "
+         "Train on fewer rows, or write `build: {memory_mb: 1024}` in modelcast.yaml"),
+        ("TerminatedWorkerError", "A worker process was terminated", "TerminatedWorkerError: A worker process was terminated. "
+         "Train on fewer rows, or write `build: {memory_mb: 1024}` in modelcast.yaml"),
+        ("OSError", "[Errno 12] Cannot allocate memory", "OSError: [Errno 12] Cannot allocate memory. "
+         "Train on fewer rows, or write `build: {memory_mb: 1024}` in modelcast.yaml"),
         ("KeyboardInterrupt", "", "KeyboardInterrupt. "
          "Correct the cell, and run the notebook from top to bottom in a fresh kernel before you commit it"),
     ],
@@ -394,8 +402,139 @@ def test_the_last_line_says_what_to_do(ename: str, evalue: str, expected: str, t
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "features.py").write_text("")
     failed = kernel.CellFailed("cell 4", "", ename=ename, evalue=evalue)
-    error = failures.explained(failed, Path("a.ipynb"), tmp_path, lambda _line: None)
+    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env=None, memory_mb=512)
+    error = failures.explained(failed, Path("a.ipynb"), place, lambda _line: None)
     assert str(error) == f"notebooks: a.ipynb, cell 4: {expected}"
+
+
+def test_a_cell_that_wants_more_than_its_memory_is_told_the_key(tmp_path: Path, model_python: Path) -> None:
+    line, _ = run(
+        tmp_path / "repo",
+        model_python,
+        "import numpy\nnumpy.ones((400, 400)) @ numpy.ones((400, 400))",
+        "import subprocess, sys\ncode = 'import numpy; numpy.ones(2**28)'\n"
+        "child = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)\n"
+        "assert child.stderr.startswith('Traceback') and 'MemoryError' in child.stderr, child.stderr",
+        "rows = numpy.ones(2**28)",
+        memory_mb=1024,
+    )
+    assert line == (
+        "notebooks: train model.ipynb, cell 3: MemoryError: "
+        "Unable to allocate 2.00 GiB for an array with shape (268435456,) and data type float64. "
+        "Train on fewer rows, or write `build: {memory_mb: 2048}` in modelcast.yaml"
+    )
+
+
+@pytest.mark.parametrize("output", ["terminate called after throwing 'std::bad_alloc'", "OpenBLAS error: Memory allocation failed"])
+def test_a_kernel_that_ended_for_want_of_memory_is_told_the_key(output: str, tmp_path: Path) -> None:
+    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env=None, memory_mb=512)
+    died = kernel.KernelDied("cell 4", output, code=-6)
+    assert str(failures.explained(died, Path("a.ipynb"), place, lambda _line: None)) == (
+        "notebooks: a.ipynb, cell 4: the kernel ended for want of memory: it may have 512 MiB. "
+        "Train on fewer rows, or write `build: {memory_mb: 1024}` in modelcast.yaml"
+    )
+
+
+NETWORK = """
+import errno, socket, threading
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(server.getsockname()).close()  # its own loopback works
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=1)
+except OSError as error:
+    reason = errno.errorcode.get(error.errno, "reached the network")
+import os
+open("reason.txt", "w").write(f"{reason} {os.getuid()}")
+"""
+
+
+def test_a_notebook_without_network_reaches_itself_only(tmp_path: Path, model_python: Path) -> None:
+    root, said = tmp_path / "repo", list[str]()
+    notebook(root / "a.ipynb", NETWORK)
+    python, work = model_python, tmp_path / "work"
+    notebooks.execute(root, [Path("a.ipynb")], python, work=work, sandbox=Build(network=False), say=said.append)
+    assert (root / "reason.txt").read_text() == f"ENETUNREACH {os.getuid()}"
+    assert len(said) == 1, "nothing but that it was executed"
+
+
+def test_where_the_network_stays_the_report_says_so(
+    tmp_path: Path, model_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a platform that refuses namespaces: the C library's function fails.
+    site = tmp_path / "refusing"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import ctypes, errno\nreal = ctypes.CDLL\n"
+        "class Refusing:\n    def unshare(self, flags):\n        ctypes.set_errno(errno.EPERM)\n        return -1\n"
+        "ctypes.CDLL = lambda name, **options: Refusing() if name is None else real(name, **options)\n"
+    )
+    root, noted = tmp_path / "repo", list[str]()
+    for name in ("a.ipynb", "b.ipynb"):
+        notebook(root / name, "x = 1")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(site)}
+    notebooks.execute(
+        root, [Path("a.ipynb"), Path("b.ipynb")], model_python, work=tmp_path / "work", env=env,
+        sandbox=Build(network=False), say=lambda _line: None, note=noted.append,
+    )  # fmt: skip
+    assert noted == [
+        "`build.network` is false, but this machine cannot take the network away: Operation not permitted"
+    ]
+
+
+def test_sockets_lie_in_a_short_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 20)))
+    assert kernel._short_folder() == "/tmp"
+    monkeypatch.setattr("tempfile.tempdir", "/var/tmp")
+    assert kernel._short_folder() is None
+
+
+STAGED = """
+import os, pickle
+place = os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"]
+print(place)
+if save:
+    class Own:
+        pass
+    pickle.dump(Own(), open(place, "wb"))
+"""
+
+
+def test_each_notebook_has_a_place_for_its_stage(tmp_path: Path, model_python: Path) -> None:
+    root = tmp_path / "repo"
+    (root / "b.sav").parent.mkdir()
+    (root / "b.sav").write_bytes(b"an old one")
+    for name in ("a.ipynb", "b.ipynb", "my folder/a.ipynb"):
+        save = name != "b.ipynb"
+        notebook(root / name, f"save = {save}{STAGED}")
+    executed = notebooks.execute(
+        root, [Path("a.ipynb"), Path("b.ipynb"), Path("my folder/a.ipynb")], model_python, work=tmp_path / "work",
+        sandbox=Build(), say=print, main_names=names_of_main,
+    )  # fmt: skip
+    found = [(stage.name, stage.path, stage.notebook.as_posix()) for stage in executed.stages]
+    assert found == [("a", root / "a.sav", "a.ipynb"), ("a-2", root / "a-2.sav", "my folder/a.ipynb")]
+    assert [definition.artifacts for definition in executed.definitions] == [(root / "a.sav",), (root / "a-2.sav",)]
+    assert str(root / "b.sav") in executed.notebooks[1].html.decode()
+
+
+def test_the_parameters_cell_is_in_the_receipt_and_numbers_stay_the_users(tmp_path: Path, model_python: Path) -> None:
+    root = tmp_path / "repo"
+    made = v4.new_notebook(cells=[v4.new_code_cell("k = 3"), v4.new_code_cell("print('k is', k)\n")])
+    made.cells[0].metadata["tags"] = ["parameters"]
+    root.mkdir()
+    (root / "a.ipynb").write_text(json.dumps(made))
+    python, work = model_python, tmp_path / "work"
+    given: dict[str, Any] = {"parameters": {"k": {"a": [None, True, "it's"]}}, "sandbox": Build(), "say": print}
+    executed = notebooks.execute(root, [Path("a.ipynb")], python, work=work, **given)
+    text = re.sub(r"<[^>]+>", "", executed.notebooks[0].html.decode())
+    assert "k is {&#39;a&#39;: [None, True, &#34;it&#39;s&#34;]}" in text.replace("&quot;", "&#34;")
+    assert "# Parameters" in text
+    assert re.findall(r"In\s*\[(\d*)", text.replace("&nbsp;", " ")) == ["1", "2"]
+    made.cells[1].source = "1 / 0"
+    (root / "a.ipynb").write_text(json.dumps(made))
+    said = list[str]()
+    line = refusal(lambda: notebooks.execute(root, [Path("a.ipynb")], python, work=work, **{**given, "say": said.append}))
+    assert line.startswith("notebooks: a.ipynb, cell 2: ZeroDivisionError: division by zero. ")
+    assert any("Cell In[2]" in told for told in said), said
 
 
 SAVE = "Open it in Jupyter and save it again, or remove it"
@@ -440,7 +579,7 @@ def test_what_is_no_python_notebook_is_refused(content: str | bytes, expected: s
 )  # fmt: skip
 def test_a_notebook_that_is_not_there_is_refused(path: str, expected: str, tmp_path: Path) -> None:
     call = lambda: notebooks.execute(  # noqa: E731
-        tmp_path, [Path(path)], Path(sys.executable), work=tmp_path / "work", timeout_s=1, say=print
+        tmp_path, [Path(path)], Path(sys.executable), work=tmp_path / "work", sandbox=Build(), say=print
     )
     assert refusal(call) == f"notebooks: {expected}"
 

@@ -78,21 +78,14 @@ def test_the_copy_is_the_source_and_may_be_written(tmp_path: Path) -> None:
     assert (root / "data" / "räume 1.csv").read_bytes() == b"a,b\n"
 
 
-KEPT = {
-    "PATH": ("/bin", True),
-    "S2I_MODEL_TOKEN": ("a build variable", True),
-    "HTTP_PROXY": ("http://proxy:3128", True),
-    "MAIL": ("me@host", True),
-    "HF_TOKEN": ("x", False),
-    "DB_PASSWORD": ("x", False),
-    "ApiKey": ("x", False),
-    "INDEX": ("https://user:pass@host/simple", False),
-    "ONLY_A_USER": ("https://t0ken@host/simple", False),
-    "PROXY": ("http://user:p@ss@proxy:3128", False),
-}
-
-
-@pytest.mark.parametrize("name", KEPT)
-def test_what_looks_like_a_credential_is_kept_from_notebooks(name: str) -> None:
-    value, is_kept = KEPT[name]
-    assert training._without_credentials({name: value}) == ({name: value} if is_kept else {})
+def test_parameters_that_nothing_would_take_are_refused(tmp_path: Path) -> None:
+    decided = plan(tmp_path / "model.pkl", pickle.dumps({"a": 1}))
+    with pytest.raises(BuildError) as refused:
+        training.check_parameters(decided, Config(parameters={"k": 5, "seed": 1}))
+    assert str(refused.value) == (
+        "discover: parameters are given (k, seed), and no notebook is executed: model.pkl is there already. "
+        "Name the notebook that trains it, `notebooks: [train.ipynb]` in modelcast.yaml, or give no parameters"
+    )
+    training.check_parameters(decided, Config())
+    executed = Plan(notebooks=(tmp_path / "a.ipynb",), artifact=None, reason="")
+    training.check_parameters(executed, Config(parameters={"k": 5}))

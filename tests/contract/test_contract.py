@@ -199,7 +199,7 @@ def test_the_manifest_has_exactly_these_keys() -> None:
     promised = {
         "bundle_version", "name", "version", "format", "framework", "task", "signature", "evaluation", "compilation", "files",
     }  # fmt: skip
-    assert set(json.loads(contract.encode(SMALL))) == promised | {"description", "model", "service"}
+    assert set(json.loads(contract.encode(SMALL))) == promised | {"description", "model", "parameters", "service"}
 
 
 def altered(path: list[Any], key: str, value: object) -> bytes:

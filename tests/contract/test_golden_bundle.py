@@ -79,4 +79,5 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
     printed = json.loads(contract.encode(open_bundle(V1).manifest))
     for column in printed["signature"]["inputs"]:  # what version 1 did not know yet is as it was
         assert (column.pop("ordered"), column.pop("missing_as")) == (False, "NaN")
+    assert printed.pop("parameters") == {}
     assert printed == json.loads((V1 / contract.MANIFEST).read_bytes())

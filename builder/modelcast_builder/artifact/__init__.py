@@ -57,11 +57,14 @@ class Artifact:
     numpy_major: int | None = None
 
 
-def scan(path: Path) -> Artifact:
-    """Read what the artifact at `path` names, versions and root; raises BuildError where it cannot be read."""
+def scan(path: Path, kind: str | None = None) -> Artifact:
+    """Read what the artifact at `path` names, versions and root; raises BuildError where it cannot be read.
+
+    `kind` is given where the path does not tell it.
+    """
     if is_lfs_pointer(path):
         raise lfs_pointer("artifact", path.name)
-    kind = kind_of(path)
+    kind = kind or kind_of(path)
     if kind is None:
         problem = f"{path.name} is no kind of model that is known"
         raise BuildError(

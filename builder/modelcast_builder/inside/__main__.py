@@ -9,7 +9,7 @@ from pathlib import Path
 _PACKAGE = "modelcast_inside"
 _HERE = Path(__file__).resolve().parent
 # Modules of this package with `main(arguments) -> int`; imported only when asked for.
-_TASKS = ("kernel", "describe")
+_TASKS = ("kernel", "assemble", "describe")
 
 
 def main(arguments: list[str]) -> int:

@@ -134,7 +134,7 @@ def _recorded(model: Any, path: str) -> dict[str, Any] | None:
     marked = [record for record in records if record["id"] == mark]
     same_kind = [record for record in records if record["estimator"] == kind]
     # Without its mark (a class that drops attributes it does not know) only one fit of its kind can be meant.
-    found = marked[-1:] or (same_kind if len(same_kind) == 1 else [])
+    found = marked[-1:] or (same_kind if mark is None and len(same_kind) == 1 else [])
     return found[0] if found and found[0]["X"] is not None else None
 
 

@@ -26,6 +26,27 @@ class Data(Contract, frozen=True, kw_only=True):
     target: str | None = None
 
 
+class StageFile(Contract, frozen=True, kw_only=True):
+    """What a notebook saved as its stage of the Pipeline."""
+
+    name: str
+    path: str
+    notebook: str
+    definitions: dict[str, str]
+    """`__main__` name -> the module made from the notebook that now holds it."""
+
+
+class AssembleRequest(Contract, frozen=True, kw_only=True):
+    """Make one Pipeline of these stages, in this order."""
+
+    stages: tuple[StageFile, ...]
+    code: str
+    """The folder of own modules as it will be sealed."""
+    by_value: bool
+    """A stage holds code by value (cloudpickle), which only cloudpickle writes again."""
+    target: str
+
+
 class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Load this artifact, say what the model takes and gives, and store it canonically."""
 
@@ -67,9 +88,9 @@ class Refusal(Contract, frozen=True, kw_only=True):
 
 
 class Answer(Contract, frozen=True, kw_only=True):
-    """Exactly one of the two is there."""
+    """What the status says is there; the Pipeline that was assembled is in its own file."""
 
-    status: Literal["described", "refused"]
+    status: Literal["described", "assembled", "refused"]
     described: Described | None = None
     refused: Refusal | None = None
 

@@ -13,12 +13,14 @@ from time import perf_counter
 
 from nbformat import NotebookNode
 
+from modelcast_builder.document import Build, Parameter
 from modelcast_builder.errors import BuildError
-from modelcast_builder.notebooks import failures, files, kernel, page
+from modelcast_builder.notebooks import failures, files, injection, kernel, page, stages
 from modelcast_builder.notebooks.files import STEP
 from modelcast_builder.notebooks.kernel import Place, Session
+from modelcast_builder.notebooks.stages import Stage
 
-_PICKLES = (".joblib", ".pkl", ".pickle", ".skops")
+_PICKLES = (".joblib", ".pkl", ".pickle", ".skops", stages.SUFFIX)
 # Ids of recorded fits differ between notebooks: an artifact carries its own from one to the next.
 _IDS_PER_NOTEBOOK = 1_000_000
 MainNames = Callable[[Path], frozenset[str]]
@@ -59,6 +61,8 @@ class Executed:
     modules: Mapping[str, Path]
     """The repository's own modules that the notebooks imported."""
     definitions: tuple[Definition, ...]
+    stages: tuple[Stage, ...]
+    """Of those notebooks that saved one, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +72,13 @@ class _Story:
     place: Place
     timeout_s: float
     say: Say
+    note: Say
     main_names: MainNames
     modules: dict[str, Path] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
     seen: list[Path] = field(default_factory=list)
+    noted: set[str] = field(default_factory=set)
+    stages: list[Stage] = field(default_factory=list)
 
     @property
     def records(self) -> Path:
@@ -90,28 +97,52 @@ def execute(  # noqa: PLR0913 - what a notebook needs of the build, by keyword
     python: Path,
     *,
     work: Path,
-    timeout_s: float,
+    sandbox: Build,
     say: Say,
+    note: Say | None = None,
+    parameters: Mapping[str, Parameter] | None = None,
     main_names: MainNames = lambda _artifact: frozenset(),
     env: Mapping[str, str] | None = None,
 ) -> Executed:
-    """Run the notebooks of `repo` (a copy: they write into it) in this order; raises BuildError."""
+    """Run the notebooks of `repo` (a copy: they write into it) in this order; raises BuildError.
+
+    `say` gets what belongs to the log, `note` what also belongs to the receipts.
+    """
     root = repo.resolve()
     names = [_relative(path, repo.absolute()) for path in notebooks]
     read = [files.read(root / name, name.as_posix()) for name in names]
     work.mkdir(parents=True, exist_ok=True)
-    place = Place(python=python.absolute(), root=root, work=work.resolve(), env=env)
-    story = _Story(place=place, timeout_s=timeout_s, say=say, main_names=main_names)
+    place = Place(
+        python=python.absolute(),
+        root=root,
+        work=work.resolve(),
+        env=env,
+        memory_mb=sandbox.memory_mb,
+        network=sandbox.network,
+    )
+    story = _Story(place=place, timeout_s=sandbox.timeout_s, say=say, note=note or say, main_names=main_names)
     story.records.unlink(missing_ok=True)
+    _parametrise(read, parameters or {}, story)
     before = files.state(root)
-    done = [_execute(notebook, name, story) for name, notebook in zip(names, read, strict=True)]
+    planned = stages.planned(root, names)
+    done = [_execute(notebook, stage, story) for notebook, stage in zip(read, planned, strict=True)]
     return Executed(
         notebooks=tuple(done),
         written=files.changed(before, files.state(root)),
         recorded=story.records if story.records.exists() else None,
         modules=dict(sorted(story.modules.items())),
         definitions=tuple(definition for definition in story.definitions if definition.artifacts),
+        stages=tuple(story.stages),
     )
+
+
+def _parametrise(read: Sequence[NotebookNode], parameters: Mapping[str, Parameter], story: _Story) -> None:
+    has_place = injection.inject(read, parameters)
+    if parameters and not has_place:
+        story.note(
+            f"no notebook has a cell tagged `parameters`: {', '.join(parameters)} stand at the top of each, "
+            "and what a notebook assigns to the same name itself wins"
+        )
 
 
 def _relative(path: Path, repo: Path) -> Path:
@@ -122,14 +153,14 @@ def _relative(path: Path, repo: Path) -> Path:
     return name
 
 
-def _execute(notebook: NotebookNode, name: Path, story: _Story) -> ExecutedNotebook:
-    started = perf_counter()
+def _execute(notebook: NotebookNode, stage: Stage, story: _Story) -> ExecutedNotebook:
+    started, name = perf_counter(), stage.notebook
     try:
-        asyncio.run(_run(notebook, name, story))
+        asyncio.run(_run(notebook, stage, story))
     except kernel.Failed as failed:
-        raise failures.explained(failed, name, story.place.root, story.say) from failed
+        raise failures.explained(failed, name, story.place, story.say) from failed
     seconds = perf_counter() - started
-    count = sum(map(kernel.runs, notebook.cells))
+    count = sum(kernel.runs(cell) and not injection.is_added(cell) for cell in notebook.cells)
     story.say(f"executed {name.as_posix()}: {count} cell{'s' * (count != 1)} in {seconds:.1f} s")
     try:
         html = page.render(notebook, title=name.as_posix(), folder=(story.place.root / name).parent)
@@ -138,16 +169,20 @@ def _execute(notebook: NotebookNode, name: Path, story: _Story) -> ExecutedNoteb
     return ExecutedNotebook(path=story.place.root / name, html=html, seconds=seconds)
 
 
-async def _run(notebook: NotebookNode, name: Path, story: _Story) -> None:
-    root = story.place.root
-    async with kernel.opened(notebook, story.place) as session:
+async def _run(notebook: NotebookNode, stage: Stage, story: _Story) -> None:
+    root, name = story.place.root, stage.notebook
+    env = {**(story.place.env or kernel.inherited()), stages.VARIABLE: str(stage.path)}
+    async with kernel.opened(notebook, replace(story.place, env=env)) as session:
         folder, first_id = (root / name).parent, _IDS_PER_NOTEBOOK * len(story.seen) + 1
         story.seen.append(name)
         await session.ask("begin", root=str(root), folder=str(folder), first_id=first_id)
-        before = files.state(root)
+        before, earlier = files.state(root), files.facts_of(stage.path)
         await session.run(story.timeout_s)
         await _learn(session, story)
         written = files.changed(before, files.state(root))
+        if files.facts_of(stage.path) not in (None, earlier):
+            story.stages.append(stage)
+            written = (*written, stage.path)
         story.forget(written)
         await _define(session, notebook, name, written, story)
 
@@ -159,7 +194,9 @@ async def _learn(session: Session, story: _Story) -> None:
     facts = json.loads(answer.read_text(encoding="utf-8"))
     story.modules.update({module: Path(file) for module, file in facts["modules"].items()})
     for note in facts["notes"]:
-        story.say(note)
+        if note not in story.noted:
+            story.noted.add(note)
+            story.note(note)
 
 
 async def _define(session: Session, notebook: NotebookNode, name: Path, written: Sequence[Path], story: _Story) -> None:

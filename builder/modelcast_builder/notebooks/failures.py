@@ -1,5 +1,6 @@
 """Says why a notebook did not reach its end: one line with the cell's number, the line to write, the last output."""
 
+import math
 import re
 import signal
 from collections.abc import Callable
@@ -33,27 +34,41 @@ _DISTRIBUTIONS = {
 _FIXES = {
     "FileNotFoundError": "Commit the file, or write its path from the repository's root, where the notebook runs",
     "StdinNotImplementedError": "Write the value into the notebook: nobody answers input() in a build",
-    "MemoryError": "Train on fewer rows, or give the build more memory",
     "SystemExit": "Take the call out of the cell: what comes after it would not run",
 }
-_TOO_LONG_FIX = "Train on fewer rows or search less, or commit the trained model and name it in `model:`"
+_KILLED_FIX = "Train on fewer rows, or give the build more memory"
+# How it shows in what is not Python: workers of joblib, helpers that cannot start, C++ and OpenBLAS.
+_OUT_OF_MEMORY = ("MemoryError", "TerminatedWorkerError", "BrokenProcessPool")
+_NO_MEMORY = re.compile(
+    r"bad_alloc|[Cc]annot allocate memory|can't start new thread|OpenBLAS.*(allocat|[Mm]emory)|MemoryError"
+)
 _DEFAULT_FIX = "Correct the cell, and run the notebook from top to bottom in a fresh kernel before you commit it"
 
 
-def explained(failed: kernel.Failed, name: Path, root: Path, say: Callable[[str], None]) -> BuildError:
+def explained(failed: kernel.Failed, name: Path, place: kernel.Place, say: Callable[[str], None]) -> BuildError:
     """Pass on the end of the output, and return the error to raise."""
     for line in _last_lines(failed.output):
         say(line)
-    problem, fix = _reason(failed, root)
+    problem, fix = _reason(failed, place)
     return BuildError(STEP, f"{name.as_posix()}, {failed.where}: {problem}", fix)
 
 
-def _reason(failed: kernel.Failed, root: Path) -> tuple[str, str]:
+def _reason(failed: kernel.Failed, place: kernel.Place) -> tuple[str, str]:
     if isinstance(failed, kernel.CellFailed):
-        return _headline(failed), _fix(failed, root)
+        return _headline(failed), _fix(failed, place)
     if isinstance(failed, kernel.OutOfTime):
-        return f"the notebook takes longer than {failed.limit_s:g} s", _TOO_LONG_FIX
+        more = f"write `build: {{timeout_s: {math.ceil(2 * failed.limit_s)}}}` in modelcast.yaml"
+        fix = f"Train on fewer rows or search less, or {more}, or commit the trained model and name it in `model:`"
+        return f"the notebook takes longer than {failed.limit_s:g} s", fix
+    if place.memory_mb is not None and _NO_MEMORY.search(plain(failed.output)):
+        return f"the kernel ended for want of memory: it may have {place.memory_mb} MiB", _memory_fix(place)
     return _death(failed.code if isinstance(failed, kernel.KernelDied) else None, failed.where)
+
+
+def _memory_fix(place: kernel.Place) -> str:
+    if place.memory_mb is None:
+        return _KILLED_FIX
+    return f"Train on fewer rows, or write `build: {{memory_mb: {2 * place.memory_mb}}}` in modelcast.yaml"
 
 
 def _headline(failed: kernel.CellFailed) -> str:
@@ -63,10 +78,12 @@ def _headline(failed: kernel.CellFailed) -> str:
     return f"{failed.ename}: {first[:_LONGEST_MESSAGE]}" if first else failed.ename
 
 
-def _fix(failed: kernel.CellFailed, root: Path) -> str:
+def _fix(failed: kernel.CellFailed, place: kernel.Place) -> str:
     missing = _MISSING.search(failed.evalue)
     if failed.ename == "ModuleNotFoundError" and missing:
-        return _missing_fix(missing[1].partition(".")[0], root)
+        return _missing_fix(missing[1].partition(".")[0], place.root)
+    if failed.ename in _OUT_OF_MEMORY or _NO_MEMORY.search(failed.evalue):
+        return _memory_fix(place)
     return _FIXES.get(failed.ename, _DEFAULT_FIX)
 
 
@@ -83,7 +100,7 @@ def _death(code: int | None, where: str) -> tuple[str, str]:
     if where == kernel.AT_START:
         return "the kernel did not start", "See the lines above: the model's environment may lack ipykernel"
     if code == -signal.SIGKILL:
-        return "the kernel was killed, most often for want of memory", _FIXES["MemoryError"]
+        return "the kernel was killed, most often for want of memory", _KILLED_FIX
     if code is not None and code < 0:
         problem = f"the kernel crashed ({signal.Signals(-code).name})"
         return problem, "See the lines above: a compiled library of the model's environment failed"

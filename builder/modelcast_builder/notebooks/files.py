@@ -18,7 +18,8 @@ KINDS = (".joblib", ".pkl", ".pickle", ".skops", ".onnx", ".ubj", ".json", ".txt
 _NOT_WALKED = (".git", "__pycache__", ".ipynb_checkpoints")
 _SAVE_AGAIN = "Open it in Jupyter and save it again, or remove it"
 _PYTHONS = ("", "python", "python3", "ipython")
-State = Mapping[Path, tuple[int, int, int]]
+Facts = tuple[int, int, int]
+State = Mapping[Path, Facts]
 
 
 def read(path: Path, name: str) -> NotebookNode:
@@ -98,10 +99,18 @@ def state(root: Path) -> State:
     """Every file of an artifact's kind, with what changes when it is written again."""
     found = {}
     for path in _walk(root):
-        if path.suffix.lower() in KINDS and path.is_file():
-            facts = path.stat()
-            found[path] = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        facts = facts_of(path) if path.suffix.lower() in KINDS else None
+        if facts is not None:
+            found[path] = facts
     return found
+
+
+def facts_of(path: Path) -> Facts | None:
+    """What changes when a file is written again; None where there is no file."""
+    if not path.is_file():
+        return None
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 def changed(before: State, after: State) -> tuple[Path, ...]:

@@ -18,6 +18,10 @@ from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
 
+from modelcast_builder.errors import BuildError
+from modelcast_builder.notebooks import injection
+from modelcast_builder.notebooks.files import STEP
+
 AT_START = "at its start"
 _START_S = 120
 _ASK_S = 300
@@ -34,6 +38,9 @@ class Place:
     root: Path
     work: Path
     env: Mapping[str, str] | None
+    memory_mb: int | None = None
+    """What each process of the notebook may have of data; None: no limit of ours."""
+    network: bool = True
 
 
 class Failed(Exception):
@@ -122,16 +129,19 @@ class Session:
         client = self._client(self._notebook, timeout_s)
         number = 0
         for index, cell in enumerate(self._notebook.cells):
-            number += runs(cell)
-            self._where = f"cell {number}"
+            is_added = injection.is_added(cell)
+            number += runs(cell) and not is_added
+            self._where = "the injected parameters" if is_added else f"cell {number}"
             try:
-                await client.async_execute_cell(cell, index, execution_count=number)
+                await client.async_execute_cell(cell, index, execution_count=number, store_history=not is_added)
             except CellExecutionError as error:
                 raise CellFailed(self._where, _printed(cell), ename=error.ename, evalue=error.evalue) from error
             except CellTimeoutError as error:
                 raise OutOfTime(self._where, _printed(cell), limit_s=timeout_s) from error
             except DeadKernelError as error:
                 raise await self._death(cell) from error
+            if is_added:
+                cell["execution_count"] = None
         self._where = "after its last cell"
 
     async def ask(self, function: str, **arguments: str | int) -> None:
@@ -183,10 +193,15 @@ def runs(cell: NotebookNode) -> bool:
 async def opened(notebook: NotebookNode, place: Place) -> AsyncIterator[Session]:
     """A started session; its processes are gone afterwards, whatever happens."""
     inside = Path(__file__).parents[1] / "inside" / "__main__.py"
-    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+    with tempfile.TemporaryDirectory(prefix="modelcast-", dir=_short_folder()) as folder:
+        transport = "ipc" if _is_short(folder) else "tcp"
+        if transport == "tcp" and not place.network:
+            problem = f"a kernel without network is reached by a socket in a file, whose path is too long: {folder}"
+            raise BuildError(STEP, problem, "Set TMPDIR to a short path, such as /var/tmp")
         specs = _OneSpec()
-        specs.argv = [str(place.python), str(inside), "kernel", "-f", "{connection_file}"]
-        transport = "ipc" if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER else "tcp"
+        sandbox = [] if place.memory_mb is None else [f"--memory-mb={place.memory_mb}"]
+        sandbox += [] if place.network else ["--no-network"]
+        specs.argv = [str(place.python), str(inside), "kernel", *sandbox, "-f", "{connection_file}"]
         manager = AsyncKernelManager(
             kernel_spec_manager=specs,
             connection_file=str(Path(folder) / "kernel.json"),
@@ -201,8 +216,19 @@ async def opened(notebook: NotebookNode, place: Place) -> AsyncIterator[Session]
             await session.end()
 
 
+def _short_folder() -> str | None:
+    """Where the sockets are: the usual place for temporary files (None), or the shortest where that is too long."""
+    usual, shortest = tempfile.gettempdir(), "/tmp"  # noqa: S108 - mkdtemp makes the folder in it safely
+    fits = _is_short(f"{usual}/modelcast-12345678") or not os.access(shortest, os.W_OK)
+    return None if fits else shortest
+
+
+def _is_short(folder: str) -> bool:
+    return len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER
+
+
 def _environment(place: Place) -> dict[str, str]:
-    env = dict(place.env) if place.env is not None else _inherited()
+    env = dict(place.env) if place.env is not None else inherited()
     programs = place.python.parent
     # Without a pip of its own, `!pip` finds another environment's: it shall act on this one.
     pip = {} if (programs / "pip").exists() else {"PIP_PYTHON": str(place.python)}
@@ -220,7 +246,8 @@ def _environment(place: Place) -> dict[str, str]:
     }
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
+    """The builder's own variables, less those that are about its own Python."""
     return {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
 
 

@@ -1,0 +1,73 @@
+"""Which variables of the build's environment its notebooks get: they run code of anybody who may commit."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from modelcast_builder import source_tree
+from modelcast_builder.errors import BuildError
+
+_CREDENTIAL_NAME = re.compile(r"token|secret|passw|credential|api_?key|private|auth", re.IGNORECASE)
+_CREDENTIAL_VALUE = re.compile(r"://[^/\s]+@")
+_ALWAYS = "S2I_"
+# What a process needs to run at all, whatever `build.env` lists.
+_OF_THE_MACHINE = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|"
+    r"REQUESTS_CA_BUNDLE|(HTTPS?|FTP|ALL|NO)_PROXY|(https?|ftp|all|no)_proxy"
+)
+_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
+_CODE = (".ipynb", ".py")
+
+
+def with_s2i(root: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """The build's variables, and under them those of `.s2i/environment`, which S2I has set already.
+
+    So a laptop builds what a cluster builds.
+    """
+    path = root / ".s2i" / "environment"
+    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    lines = [line.strip() for line in text.splitlines()]
+    pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
+    return {**{name.strip(): value.strip() for name, _, value in pairs}, **variables}
+
+
+def unquoted(value: str) -> str:
+    """S2I keeps the quotes that a user writes in .s2i/environment."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if is_quoted else value
+
+
+def check_named(names: Sequence[str] | None, variables: Mapping[str, str], where: str) -> None:
+    """Raise `BuildError` where `build.env` lists what looks like a credential; `where` says in which line."""
+    for name in names or ():
+        if name.startswith(_ALWAYS):
+            continue
+        if _CREDENTIAL_NAME.search(name):
+            problem = f"{where}: `build.env` names {name}, which looks like a credential: no notebook gets one"
+            raise BuildError("config", problem, "Give the variable another name, or fetch the data before the build")
+        if _CREDENTIAL_VALUE.search(variables.get(name, "")):
+            problem = f"{where}: `build.env` names {name}, whose value holds a credential: no notebook gets one"
+            raise BuildError("config", problem, "Take user and password out of that address")
+
+
+def handed(variables: Mapping[str, str], names: Sequence[str] | None) -> dict[str, str]:
+    """What a notebook gets: those of `build.env` and S2I's, without `build.env` all but credentials."""
+    return {name: unquoted(value) for name, value in variables.items() if _passes(name, value, names)}
+
+
+def deciding(root: Path, given: Mapping[str, str], names: Sequence[str] | None) -> dict[str, str]:
+    """Those handed through that may decide what a notebook does: named in `build.env`, S2I's, or in its code's words.
+
+    Everything else in a shell (window ids, prompts) differs from one to the next.
+    """
+    files = [path for path in source_tree.files(root) if path.suffix in _CODE and path.is_file()]
+    words = {word.decode() for path in files for word in _WORD.findall(path.read_bytes())}
+    known = words | set(names or ())
+    return {name: value for name, value in given.items() if name in known or name.startswith(_ALWAYS)}
+
+
+def _passes(name: str, value: str, names: Sequence[str] | None) -> bool:
+    if name.startswith(_ALWAYS):
+        return True
+    is_wanted = names is None or name in names or _OF_THE_MACHINE.fullmatch(name) is not None
+    return is_wanted and not (_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
