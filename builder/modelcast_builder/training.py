@@ -124,10 +124,12 @@ def _assembled(executed: Executed, repo: Path, config: Config, environment: Envi
     paths = {stage.path for stage in executed.stages}
     definitions = [definition for definition in executed.definitions if paths & set(definition.artifacts)]
     code = _code(needed, definitions, executed, repo, config, work)
-    target = work / "model.joblib"
+    folder = work / "stages"
+    folder.mkdir()
+    target = folder / "model.joblib"
     request = AssembleRequest(
         stages=tuple(_stage_file(stage, definitions) for stage in executed.stages),
-        code=str(travel.lay_out(code, work / "code of the stages")),
+        code=str(travel.lay_out(code, folder / "code")),
         by_value=needed.by_value,
         target=str(target),
     )

@@ -421,7 +421,7 @@ def test_the_one_notebook_of_the_first_builders(tmp_path: Path) -> None:
 def test_what_s2i_would_have_set_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / ".s2i").mkdir()
     (tmp_path / ".s2i" / "environment").write_bytes(
-        b"# a comment = no variable\r\n S2I_SOURCE_NOTEBOOK_LIST = a b.ipynb,c.ipynb \r\nMODELCAST_NAME=\"quoted\"\nno variable"
+        b'# a comment = no variable\r\n S2I_SOURCE_NOTEBOOK_LIST = a b.ipynb,c.ipynb \r\nMODELCAST_NAME="quoted"\nno variable'
     )
     config = read_config(tmp_path, {"MODELCAST_NAME": "given"})
     assert (config.notebooks, config.name) == (("a b.ipynb", "c.ipynb"), "given")

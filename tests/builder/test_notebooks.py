@@ -278,9 +278,7 @@ def run(root: Path, python: Path, *cells: str, **sandbox_of: Any) -> tuple[str, 
     said: list[str] = []
     notebook(root / "train model.ipynb", *cells)
     arguments, sandbox = (root, [Path("train model.ipynb")], python), Build(**{"timeout_s": 60, **sandbox_of})
-    line = refusal(
-        lambda: notebooks.execute(*arguments, work=root.parent / "work", sandbox=sandbox, say=said.append)
-    )
+    line = refusal(lambda: notebooks.execute(*arguments, work=root.parent / "work", sandbox=sandbox, say=said.append))
     return line, said
 
 
@@ -425,7 +423,9 @@ def test_a_cell_that_wants_more_than_its_memory_is_told_the_key(tmp_path: Path, 
     )
 
 
-@pytest.mark.parametrize("output", ["terminate called after throwing 'std::bad_alloc'", "OpenBLAS error: Memory allocation failed"])
+@pytest.mark.parametrize(
+    "output", ["terminate called after throwing 'std::bad_alloc'", "OpenBLAS error: Memory allocation failed"]
+)
 def test_a_kernel_that_ended_for_want_of_memory_is_told_the_key(output: str, tmp_path: Path) -> None:
     place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env=None, memory_mb=512)
     died = kernel.KernelDied("cell 4", output, code=-6)
@@ -476,9 +476,7 @@ def test_where_the_network_stays_the_report_says_so(
         root, [Path("a.ipynb"), Path("b.ipynb")], model_python, work=tmp_path / "work", env=env,
         sandbox=Build(network=False), say=lambda _line: None, note=noted.append,
     )  # fmt: skip
-    assert noted == [
-        "`build.network` is false, but this machine cannot take the network away: Operation not permitted"
-    ]
+    assert noted == ["`build.network` is false, but this machine cannot take the network away: Operation not permitted"]
 
 
 def test_sockets_lie_in_a_short_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -532,7 +530,9 @@ def test_the_parameters_cell_is_in_the_receipt_and_numbers_stay_the_users(tmp_pa
     made.cells[1].source = "1 / 0"
     (root / "a.ipynb").write_text(json.dumps(made))
     said = list[str]()
-    line = refusal(lambda: notebooks.execute(root, [Path("a.ipynb")], python, work=work, **{**given, "say": said.append}))
+    line = refusal(
+        lambda: notebooks.execute(root, [Path("a.ipynb")], python, work=work, **{**given, "say": said.append})
+    )
     assert line.startswith("notebooks: a.ipynb, cell 2: ZeroDivisionError: division by zero. ")
     assert any("Cell In[2]" in told for told in said), said
 

@@ -13,6 +13,7 @@ from .messages import Answer, AssembleRequest, Refused, StageFile
 from .recorder import MARK
 
 _NO_RECORD = 0
+_WRITERS_BY_VALUE = ("cloudpickle", "joblib.externals.cloudpickle", "dill")
 
 
 def main(arguments: list[str]) -> int:
@@ -84,9 +85,9 @@ def _check(stage: StageFile, step: Any, method: str, fix: str) -> None:
 
 def _write(pipeline: Any, request: AssembleRequest) -> None:
     if request.by_value:
-        from joblib.externals import cloudpickle
-
-        Path(request.target).write_bytes(cloudpickle.dumps(pipeline))
+        # Loading the stages imported the library that wrote them; older versions of joblib carry their own copy.
+        found = [sys.modules[name] for name in _WRITERS_BY_VALUE if name in sys.modules]
+        Path(request.target).write_bytes(found[0].dumps(pipeline))
     else:
         import joblib
 
