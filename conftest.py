@@ -14,6 +14,7 @@ LONG = {
     "test_install.py",
     "test_kinds.py",
     "test_nachlass.py",
+    "test_notebook_conventions.py",
     "test_offline.py",
     "test_private_index.py",
     "test_unseen.py",

@@ -6,11 +6,7 @@ Every level is frozen, refuses unknown keys, and prints as it parses (`encode`, 
 
 import codecs
 import hashlib
-<<<<<<< HEAD
 from typing import Annotated, Any, Final, Literal, TypeVar
-=======
-from typing import Any, Final, Literal, TypeVar
->>>>>>> 670251c (Notebooks: parameters as papermill gives them, build variables, a sandbox, and nachlass' stages as one Pipeline)
 
 import msgspec
 

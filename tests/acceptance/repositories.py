@@ -346,3 +346,93 @@ def divide(body):
     ".s2i/environment": "APP_CONFIG=gunicorn_config.py",
     "requirements.txt": "scikit-learn\n",
 }
+
+STAGES_OF_OWN_CLASSES: dict[str, str | bytes] = {
+    "modelcast.yaml": "notebooks: [prepare.ipynb, features.ipynb, my notebooks/Das Modell.ipynb]\nbuild: {network: false}\n",
+    "prepare.ipynb": notebook("%%time\nopen('prepared', 'w').close()"),
+    "features.ipynb": notebook(
+        """
+import os, pickle
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+import helping
+
+FACTOR = 2.0
+
+
+class Own(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.names_ = list(X.columns)
+        return self
+
+    def transform(self, X):
+        return helping.doubled(X[["a", "b"]].to_numpy()) * FACTOR
+""",
+        """
+frame = pd.DataFrame({"a": [1.0, 2, 3, 4, 5, 6, 7, 8], "b": [0.5, 1, 0, 2, 1, 3, 2, 4], "c": list("xyxyxyxy")})
+frame.to_csv("frame.csv", index=False)
+stage = make_pipeline(Own(), StandardScaler()).fit(frame)
+with open(os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"], "wb") as file:
+    pickle.dump(stage, file)
+""",
+    ),
+    "my notebooks/Das Modell.ipynb": notebook(
+        """
+import os, pickle
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+
+class Own(LogisticRegression):
+    def predict(self, X):
+        return np.array([f"Güte {int(number)}" for number in super().predict(X)])
+""",
+        """
+frame = pd.read_csv("frame.csv")
+# Fitted apart, on rows of its own: they are not what the service takes.
+rows = frame[["a", "b"]].to_numpy()
+model = make_pipeline(Own()).fit(rows - rows.mean(axis=0), [0, 0, 0, 0, 1, 1, 1, 1])
+with open(os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"], "wb") as file:
+    pickle.dump(model, file)
+""",
+    ),
+    "helping.py": "def doubled(rows):\n    return rows * 2\n",
+}
+
+STAGES_BY_VALUE: dict[str, str | bytes] = {
+    ".s2i/environment": 'S2I_SOURCE_NOTEBOOK_LIST="features.ipynb,model.ipynb"\r\nTFIDF_BUCKETS="32"\r\n',
+    "features.ipynb": notebook(
+        """
+import os
+import cloudpickle
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+texts = ["win money", "lunch at noon", "money now", "noon it is"] * 5
+lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+buckets = HashingVectorizer(n_features=int(os.environ["TFIDF_BUCKETS"]))
+stage = Pipeline([("lower", lower), ("buckets", buckets)]).fit(texts)
+with open(os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"], "wb") as file:
+    cloudpickle.dump(stage, file)
+"""
+    ),
+    "model.ipynb": notebook(
+        """
+import os
+import cloudpickle
+from sklearn.naive_bayes import BernoulliNB
+
+texts = ["win money", "lunch at noon", "money now", "noon it is"] * 5
+with open("features.sav", "rb") as file:
+    numbers = cloudpickle.load(file).transform(texts)
+model = BernoulliNB().fit(numbers, ["spam", "legitimate"] * 10)
+with open(os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"], "wb") as file:
+    cloudpickle.dump(model, file)
+"""
+    ),
+}

@@ -98,6 +98,16 @@ def served_sample(shop: Workshop, name: str) -> Case:
     return Case(source=source, built=Built(root=bundle, told=told, log=""), before=before)
 
 
+def sample_given(sample: str, **variables: str) -> Recipe:
+    """A sample built with these variables in the build's environment."""
+
+    def built(shop: Workshop, name: str) -> Case:
+        source, out = SAMPLES / sample, shop.folder / "bundles" / name
+        return Case(source=source, built=shop.modelcast.build(source, out, **variables))
+
+    return built
+
+
 def copied_sample(shop: Workshop, name: str) -> Case:
     """breast-cancer in a folder of another path."""
     return shop.build(name, copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer"))
@@ -187,6 +197,13 @@ RECIPES: dict[str, Recipe] = {
     "old_artifact": old_artifact,
     "copied_sample": copied_sample,
     "changed_sample": changed_sample,
+    "spam": served_sample,
+    "spam_in_few_buckets": sample_given("spam", TFIDF_BUCKETS='"64"'),
+    "customers": sample_given("customers"),
+    "customers_of_seven_kinds": sample_given("customers", MODELCAST_PARAMETERS="""'{"k": 7}'"""),
+    "customers_of_seven_kinds_again": sample_given("customers", MODELCAST_PARAMETERS='"{\\"k\\": 7}"'),
+    "own_stages": written(repositories.STAGES_OF_OWN_CLASSES),
+    "stages_by_value": written(repositories.STAGES_BY_VALUE),
     "git_main": git_main,
     "git_copy": git_copy,
     "git_branch": git_branch,
