@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from modelcast_builder.build_variables import deciding, handed
+from modelcast_builder.commands import _content_key
+from modelcast_builder.config import build_settings
 
 KEPT = {
     "PATH": ("/bin", True),
@@ -49,3 +51,22 @@ def test_a_build_is_decided_by_what_its_code_may_read(tmp_path: Path) -> None:
     assert deciding(tmp_path, given, ["NAMED"]) == {
         "TFIDF_BUCKETS": "1", "LEARNING_RATE": "2", "S2I_X": "4", "NAMED": "5",
     }  # fmt: skip
+
+
+KEYS = {
+    "nothing new": ({"WINDOWID": "3", "TOKEN_OF_MINE": "x", "MODELCAST_PARAMETERS": "{}"}, False),
+    "other parameters": ({"MODELCAST_PARAMETERS": '{"k": 7}'}, True),
+    "the same parameters": ({"MODELCAST_PARAMETERS": "'{\"k\": 5}'"}, False),
+    "a variable that the code reads": ({"TFIDF_BUCKETS": "64"}, True),
+    "another list of notebooks": ({"S2I_SOURCE_NOTEBOOK_LIST": "train.ipynb"}, True),
+    "another name": ({"MODELCAST_NAME": "other"}, True),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_serve_builds_anew_when_what_decides_changes(tmp_path: Path, case: str) -> None:
+    (tmp_path / "train.ipynb").write_text('{"source": "int(os.environ[\\"TFIDF_BUCKETS\\"])"}')
+    (tmp_path / "modelcast.yaml").write_text("parameters: {k: 5}\n")
+    variables, is_new = KEYS[case]
+    before, after = (_content_key(tmp_path, build_settings(given)) for given in ({"PS1": "$"}, variables))
+    assert (before != after) == is_new
