@@ -1,7 +1,6 @@
 """The notebooks' parameters: what may be given, as Python writes it, and as it is sealed."""
 
 import keyword
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,7 +46,7 @@ def _usable(name: str) -> str:
 
 
 def _not_sealable(value: Parameter) -> str | None:
-    """What in it JSON cannot hold; NaN, dates and numbers as keys would come back as something else."""
+    """What in it JSON cannot hold (infinite numbers were refused where they were read)."""
     waiting, left = [value], _MOST_VALUES
     while waiting:
         part, left = waiting.pop(), left - 1
@@ -68,10 +67,8 @@ def _odd(value: Any) -> str | None:
     if isinstance(value, str):
         has_half = any("\ud800" <= letter <= "\udfff" for letter in value)
         return "a text with half of a surrogate pair" if has_half else None
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool | float):
         return None
     if isinstance(value, int):
         return None if value in _INTEGERS else "an integer of more than 64 bits"
-    if isinstance(value, float):
-        return None if math.isfinite(value) else f"{value}, a number that JSON does not have"
     return f"a {type(value).__name__}, which JSON does not have"

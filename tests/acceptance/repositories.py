@@ -349,7 +349,7 @@ def divide(body):
 
 STAGES_OF_OWN_CLASSES: dict[str, str | bytes] = {
     "modelcast.yaml": "notebooks: [prepare.ipynb, features.ipynb, my notebooks/Das Modell.ipynb]\nbuild: {network: false}\n",
-    "prepare.ipynb": notebook("%%time\nopen('prepared', 'w').close()"),
+    "prepare.ipynb": notebook("%%time\nopen('prepared', 'w').close()", "!pip install scikit-learn"),
     "features.ipynb": notebook(
         """
 import os, pickle

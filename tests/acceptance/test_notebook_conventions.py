@@ -1,6 +1,8 @@
 """Stages in nachlass' convention, papermill's parameters and the build's variables, from a repository to its answers."""
 
+import io
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.commands import SAMPLES, Modelcast, Service
-from tests.acceptance.files import code_of, copy
+from tests.acceptance.files import code_of, copy, notebook, write
 from tests.acceptance.hands import Hands
 from tests.acceptance.workshop import Case
 
@@ -87,6 +89,8 @@ def test_a_parameter_of_a_template_changes_k_and_the_models_version_with_it(
 
 def test_stages_of_own_classes_with_one_name_are_told_apart(modelcast: Modelcast, own_stages: Case, hand: Hand) -> None:
     assert "a Pipeline of the stages that the notebooks saved: features, Das Modell\n" in own_stages.built.log
+    receipt = text_of(own_stages.built.root / "receipts" / "notebooks" / "prepare.html")
+    assert "Requirement already satisfied: scikit-learn in " in receipt
     names = [column["name"] for column in own_stages.built.manifest["signature"]["inputs"]]
     assert names == ["a", "b", "c"], "what the first stage was fitted on"
     expected = hand(
@@ -108,3 +112,30 @@ def test_stages_that_hold_their_code_are_one_pipeline_too(
     )  # fmt: skip
     with modelcast.serving(stages_by_value.built.root, workers=1) as service:
         agrees(service, expected, "probabilities")
+
+
+def wheel() -> bytes:
+    """A distribution of one empty module."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.0.dist-info/RECORD", "")
+    return content.getvalue()
+
+
+def test_what_a_notebook_installs_is_refused_with_the_line_to_write(modelcast: Modelcast, tmp_path: Path) -> None:
+    files = {
+        # Of its own: the environment that was changed is thrown away.
+        "requirements.txt": "threadpoolctl==3.5.0\n",
+        "tiny-1.0-py3-none-any.whl": wheel(),
+        "train.ipynb": notebook("!pip install --no-index --find-links . tiny", "import tiny"),
+    }
+    done = modelcast.run("build", write(tmp_path / "installs", files), "--out", tmp_path / "bundle")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: notebooks: a notebook installed tiny==1.0 while it ran, and the environment's lock does not hold that. "
+        "Add tiny to requirements.txt, and take the installation out of the notebook."
+    )
+    assert not (tmp_path / "bundle").exists()

@@ -452,8 +452,6 @@ PARAMETERS = {
     "learning-rate: 1": "modelcast.yaml:3: `parameters.learning-rate` is no name that a notebook can use. "
     "Call it `learning_rate`, there and in the notebook",
     '"2d": 1': "modelcast.yaml:3: `parameters.2d` is no name that a notebook can use. Call it `_2d`, there and in the notebook",
-    "rate: .inf": f"modelcast.yaml:3: `parameters.rate` holds inf, a number that JSON does not have. {USE}",
-    "rate: {deep: [.nan]}": f"modelcast.yaml:3: `parameters.rate` holds nan, a number that JSON does not have. {USE}",
     "day: [2024-01-31]": f"modelcast.yaml:3: `parameters.day` holds a date, which JSON does not have. {USE}",
     "n: 18446744073709551616": f"modelcast.yaml:3: `parameters.n` holds an integer of more than 64 bits. {USE}",
     "a: &a [*a]": f"modelcast.yaml:3: `parameters.a` holds more than 10000 values. {USE}",

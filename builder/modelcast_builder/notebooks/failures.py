@@ -40,7 +40,8 @@ _KILLED_FIX = "Train on fewer rows, or give the build more memory"
 # How it shows in what is not Python: workers of joblib, helpers that cannot start, C++ and OpenBLAS.
 _OUT_OF_MEMORY = ("MemoryError", "TerminatedWorkerError", "BrokenProcessPool")
 _NO_MEMORY = re.compile(
-    r"bad_alloc|[Cc]annot allocate memory|can't start new thread|OpenBLAS.*(allocat|[Mm]emory)|MemoryError"
+    r"bad_alloc|[Cc]annot allocate memory|can't start new thread|OpenBLAS.*(allocat|[Mm]emory)|MemoryError|"
+    r"Resource temporarily unavailable"
 )
 _DEFAULT_FIX = "Correct the cell, and run the notebook from top to bottom in a fresh kernel before you commit it"
 
