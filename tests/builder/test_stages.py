@@ -10,6 +10,7 @@ import pytest
 from modelcast_builder import child, training
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
+from modelcast_builder.inside import examples
 from modelcast_builder.inside.messages import AssembleRequest, StageFile
 from modelcast_builder.notebooks import stages
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -75,6 +76,16 @@ def test_a_first_stage_that_was_never_fitted_has_no_rows(assemble: Assemble) -> 
     last = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     last._modelcast_fit = 3
     assert assemble(StandardScaler(), last)._modelcast_fit == 0, "no record, and no guess by the kind of the Pipeline"
+
+
+def test_the_rows_of_another_pipeline_are_not_taken_for_those_of_the_stages(tmp_path: Path) -> None:
+    path, record = tmp_path / "fits.pickle", {"id": 9, "estimator": "sklearn.pipeline.Pipeline", "X": [[1.0]]}
+    joblib.dump([record], path)
+    made = Pipeline([("a", StandardScaler())])
+    made._modelcast_fit = 0
+    assert examples._recorded(made, str(path)) is None
+    del made._modelcast_fit
+    assert examples._recorded(made, str(path)) == record, "a class that lost its mark, and one fit of its kind"
 
 
 LINE = LogisticRegression().fit([[0.0], [1.0]], [0, 1])

@@ -140,8 +140,8 @@ def _parametrise(read: Sequence[NotebookNode], parameters: Mapping[str, Paramete
     has_place = injection.inject(read, parameters)
     if parameters and not has_place:
         story.note(
-            f"no notebook has a cell tagged `parameters`: {', '.join(parameters)} stand at the top of each, "
-            "and what a notebook assigns to the same name itself wins"
+            f"no notebook has a cell tagged `parameters`: each begins with {', '.join(parameters)}, "
+            "and what it assigns to the same name itself wins"
         )
 
 
@@ -171,7 +171,8 @@ def _execute(notebook: NotebookNode, stage: Stage, story: _Story) -> ExecutedNot
 
 async def _run(notebook: NotebookNode, stage: Stage, story: _Story) -> None:
     root, name = story.place.root, stage.notebook
-    env = {**(story.place.env or kernel.inherited()), stages.VARIABLE: str(stage.path)}
+    given = kernel.inherited() if story.place.env is None else story.place.env
+    env = {**given, stages.VARIABLE: str(stage.path)}
     async with kernel.opened(notebook, replace(story.place, env=env)) as session:
         folder, first_id = (root / name).parent, _IDS_PER_NOTEBOOK * len(story.seen) + 1
         story.seen.append(name)
