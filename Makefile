@@ -23,7 +23,7 @@ test: $(READY) ## every test that needs no container engine
 	@.venv/bin/python -m pytest --ignore tests/e2e -m "not long" --numprocesses 2 --dist loadgroup
 
 e2e: $(READY) ## engine, base image, real s2i, hardened containers (root and apt)
-	@.venv/bin/python -m pytest --ignore tests/e2e -m long
+	@.venv/bin/python -m pytest --ignore tests/e2e -m long --numprocesses 2 --dist loadgroup
 	@.venv/bin/python -m pytest tests/e2e
 
 image: $(READY) ## modelcast-builder, by the engine that runs (BASE_IMAGE=... for another base)

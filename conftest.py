@@ -17,6 +17,7 @@ LONG = {
     "test_notebook_conventions.py",
     "test_offline.py",
     "test_private_index.py",
+    "test_refusals.py",
     "test_unseen.py",
     "test_wheelhouse.py",
 }

@@ -10,6 +10,7 @@ from modelcast_runtime.contract import Contract
 from modelcast_runtime.settings import THREAD_ENV
 
 from modelcast_builder import inside
+from modelcast_builder.build_variables import handed
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
@@ -65,7 +66,9 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
             cwd=folder,
-            env=without_python(os.environ) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
+            env=without_python(handed(os.environ, None))
+            | THREAD_ENV
+            | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

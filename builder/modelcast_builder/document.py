@@ -129,7 +129,7 @@ class Build(Section, frozen=True, kw_only=True):
     """The notebooks' sandbox."""
 
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 1800
-    memory_mb: Annotated[int, msgspec.Meta(ge=64)] = 8192
+    memory_mb: Annotated[int, msgspec.Meta(ge=256)] = 8192
     network: bool = True
     env: tuple[str, ...] | None = None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelcast_runtime.bundle import BundleError, open_bundle
 
+from modelcast_builder.build_variables import handed
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 
@@ -15,7 +16,8 @@ def check(environment: Environment, bundle: Path, nowhere: Path, examples: Path 
     nowhere.mkdir()
     command = [str(environment.python.with_name("modelcast-runtime")), "selftest", str(bundle)]
     command += [] if examples is None else ["--examples", str(examples)]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MODELCAST_", "PYTHON"))}
+    passed = handed(os.environ, None)
+    clean = {name: value for name, value in passed.items() if not name.startswith(("MODELCAST_", "PYTHON"))}
     done = subprocess.run(
         command, cwd=nowhere, env=clean, capture_output=True, text=True, errors="replace", check=False
     )

@@ -40,6 +40,21 @@ def test_the_users_pythonpath_and_folder_show_the_child_nothing(
         child.describe(model_environment, request(made_models / "own_class_with_a_frame", tmp_path), tmp_path)
 
 
+def test_no_credential_reaches_the_models_own_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_environment: Environment
+) -> None:
+    monkeypatch.setenv("GIT_TOKEN", "s3cret")
+    monkeypatch.setenv("SHOWN", "yes")
+    monkeypatch.setattr(child, "SCRIPT", tmp_path / "task.py")
+    told = tmp_path / "told.txt"
+    (tmp_path / "task.py").write_text(
+        f"import os; open({str(told)!r}, 'w').write(' '.join(name for name in ('GIT_TOKEN', 'SHOWN') if name in os.environ))"
+    )
+    with pytest.raises(child.ChildFailed):
+        child.describe(model_environment, request(tmp_path / "model", tmp_path), tmp_path)
+    assert told.read_text() == "SHOWN"
+
+
 def test_a_cold_child_describes(model_environment: Environment, made_models: Path, tmp_path: Path) -> None:
     described = child.describe(model_environment, request(made_models / "grid_search", tmp_path), tmp_path)
     assert [column.name for column in described.signature.inputs] == ["size", "count"]
