@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/bash
 READY := .venv/ready
 
-.PHONY: help setup demo check test e2e image wheelhouse lock clean
+.PHONY: help setup demo check test e2e matrix image wheelhouse lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,11 +20,14 @@ check: $(READY) ## ruff, mypy, shellcheck
 	@tools/check.sh
 
 test: $(READY) ## every test that needs no container engine
-	@.venv/bin/python -m pytest --ignore tests/e2e -m "not long" --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix -m "not long" --numprocesses 2 --dist loadgroup
 
 e2e: $(READY) ## engine, base image, real s2i, hardened containers (root and apt)
-	@.venv/bin/python -m pytest --ignore tests/e2e -m long --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix -m long --numprocesses 2 --dist loadgroup
 	@.venv/bin/python -m pytest tests/e2e
+
+matrix: $(READY) ## scikit-learn 1.3 to newest x six kinds of models x three formats (20 minutes)
+	@.venv/bin/python -m pytest tests/matrix -p no:randomly
 
 image: $(READY) ## modelcast-builder, by the engine that runs (BASE_IMAGE=... for another base)
 	@tools/image.sh modelcast-builder

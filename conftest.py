@@ -12,6 +12,7 @@ LONG = {
     "test_environment.py",
     "test_git.py",
     "test_install.py",
+    "test_artifact_kinds.py",
     "test_kinds.py",
     "test_nachlass.py",
     "test_notebook_conventions.py",
@@ -19,6 +20,7 @@ LONG = {
     "test_private_index.py",
     "test_refusals.py",
     "test_unseen.py",
+    "test_versions.py",
     "test_wheelhouse.py",
 }
 

@@ -3,12 +3,13 @@
 import csv
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from modelcast_runtime import contract
 from modelcast_runtime.contract import Compilation, Provenance
 
 from modelcast_builder import parameters, travel
+from modelcast_builder.artifact import trust
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
 from modelcast_builder.errors import BuildError
@@ -35,18 +36,29 @@ class Facts:
 def question(trained: Trained, claim: Claim, config: Config, work: Path) -> DescribeRequest:
     """Lay out the code that will be sealed, and ask the child for the rest."""
     code = travel.lay_out(trained.code, work / contract.CODE)
+    artifact, logged = trained.artifact, trained.artifact.mlflow
     return DescribeRequest(
-        artifact=str(trained.artifact.path),
+        artifact=str(artifact.path),
         framework=claim.framework,
         code=str(code),
         definitions=trained.definitions,
-        by_value=trained.artifact.by_value,
+        by_value=artifact.by_value,
         recorded=None if trained.recorded is None else str(trained.recorded),
         data=_data(trained.repo, config),
         inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
         task=config.document.task,
+        trusted=_trusted(trained, config) if artifact.kind == "skops" else (),
+        signature=logged.inputs if logged else (),
+        example=str(logged.example) if logged and logged.example else None,
         sealed=str(work / claim.model),
     )
+
+
+def _trusted(trained: Trained, config: Config) -> tuple[str, ...]:
+    """What a skops file may name; the classes of a notebook that this build ran are its own."""
+    own = {PurePosixPath(file.target.parts[0]).stem for file in trained.code}
+    own |= {"__main__"} if trained.definitions else set()
+    return trust.approve(trained.artifact, own=own, trusted=config.document.trusted)
 
 
 def sentence(described: Described) -> str:

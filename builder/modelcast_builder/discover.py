@@ -157,7 +157,8 @@ def _use(sight: Sight, place: Path, how: str) -> Plan:
     path = sight.repo / place
     if is_lfs_pointer(path):
         raise lfs_pointer("discover", place.as_posix())
-    reason = f"{how} {place.as_posix()} ({size_of(path)})"
+    name = place.as_posix() if place.parts else "an MLflow model at the root"
+    reason = f"{how} {name} ({size_of(path)})"
     return Plan(notebooks=(), artifact=path, reason=reason + _documentation(sight))
 
 

@@ -29,7 +29,8 @@ def look(repo: Path) -> Sight:
     """Walk the source once; what a link leads out of the repository to is not seen."""
     files = tuple(path.relative_to(repo) for path in source_tree.files(repo) if path.exists())
     inside = [file for file in files if (repo / file).resolve().is_relative_to(repo.resolve())]
-    folders = {file.parent for file in inside if file.name == "MLmodel"} - {Path()}
+    marked = {file.parent for file in inside if file.name == "MLmodel"}
+    folders = {folder for folder in marked if not marked & set(folder.parents)}
     artifacts = folders | {file for file in inside if _is_artifact(repo, file) and not folders & set(file.parents)}
     notebooks = tuple(file for file in inside if file.suffix == ".ipynb" and not _is_hidden(file))
     return Sight(repo=repo, files=files, artifacts=tuple(sorted(artifacts)), notebooks=notebooks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from modelcast_builder import artifact as artifacts
-from modelcast_builder import child, discover, notebooks, own_code, source_tree, travel
+from modelcast_builder import child, discover, frameworks, notebooks, own_code, source_tree, travel
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.config import Config
 from modelcast_builder.discover import Plan
@@ -55,6 +55,7 @@ def ready_made(plan: Plan) -> Artifact | None:
     if own_code.is_code(plan.artifact):
         return own_code.scan(plan.artifact)
     artifact = artifacts.scan(plan.artifact)
+    frameworks.claim(artifact)  # what nobody serves is refused before an environment is made for it
     if artifact.by_value:
         raise BuildError(
             "audit",

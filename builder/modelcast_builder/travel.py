@@ -41,8 +41,15 @@ def plan(
     may lie than at the root, beside the artifact and in `src/`. Raises BuildError for code that is missing or outside.
     """
     near = (*roots, artifact.path.parent, repo / "src")
-    search = _Search(repo=repo.resolve(), imported=imported, roots=_inside(repo, near))
+    logged = artifact.mlflow.code if artifact.mlflow else None
+    found_in = _inside(repo, near)
+    # What MLflow kept is what the model was logged with; the repository's own may have moved on.
+    search = _Search(
+        repo=repo.resolve(), imported=imported, roots=(*((logged.resolve(),) if logged else ()), *found_in)
+    )
     wanted = {module for module, _ in artifact.globals} | artifact.imports
+    if logged:
+        wanted |= {_dotted(PurePosixPath(file.relative_to(logged))) for file in logged.rglob("*.py")} - {""}
     if artifact.main_names or artifact.by_value:
         wanted |= set(imported)  # what a notebook's own definitions use, the artifact does not say
     if code is None:

@@ -167,6 +167,39 @@ model = RandomForestClassifier(n_estimators=12, random_state=0).fit(X, np.where(
 joblib.dump(model, "forest.joblib")
 """
 
+# In newer versions of XGBoost the labels must be numbers from zero on.
+XGBOOST = {
+    "train.ipynb": notebook(
+        """
+import joblib, numpy as np, pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder, OneHotEncoder
+from xgboost import XGBClassifier
+draw = np.random.default_rng(12)
+X = pd.DataFrame({"speed": draw.normal(size=200), "load": draw.normal(size=200), "kind": draw.choice(["a", "b"], 200)})
+X.loc[::9, "load"] = np.nan
+y = LabelEncoder().fit_transform(np.where(X["speed"] > 0, "fails", "holds"))
+""",
+        """
+columns = ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
+model = make_pipeline(columns, XGBClassifier(n_estimators=12, max_depth=3, n_jobs=4, random_state=0)).fit(X, y)
+joblib.dump(model, "model.joblib")
+""",
+    ),
+    "requirements.txt": "xgboost==3.2.0\n",
+}
+
+LIGHTGBM = """
+import joblib, numpy as np, pandas as pd
+from lightgbm import LGBMClassifier
+draw = np.random.default_rng(13)
+X = pd.DataFrame(draw.normal(size=(200, 3)), columns=["u", "v", "w"])
+y = np.where(X["u"] + X["v"] > 0, "up", "down")
+model = LGBMClassifier(n_estimators=10, n_jobs=4, random_state=0, verbose=-1).fit(X, y)
+joblib.dump(model, "lightgbm.pkl")
+"""
+
 OLD_PIN = {
     "train.ipynb": notebook(
         """

@@ -1,5 +1,6 @@
 """What the tests ask to be built, each once a session and two at a time: what is needed later is built meanwhile."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,29 @@ def own_code(shop: Workshop, name: str) -> Case:
     (source / "models").mkdir()
     shutil.copy(SAMPLES / "two-artifacts-should-fail" / "model.joblib", source / "models" / "line.joblib")
     return shop.build(name, source)
+
+
+def lightgbm(shop: Workshop, name: str) -> Case:
+    """A folder with a bare LightGBM classifier and the requirement that it needs."""
+    pins = ("lightgbm==4.7.0",)
+    maker = create(
+        resolve(Requirements(pins=pins), {}, python=base_python(), cache=shop.modelcast.cache),
+        cache=shop.modelcast.cache,
+    )
+    source = write(shop.folder / "unseen" / name, {"requirements.txt": "\n".join(pins)})
+    made = shop.hands.ask(maker.python, source, repositories.LIGHTGBM, "probabilities")
+    case = shop.build(name, source)
+    return Case(source=source, built=case.built, made=made)
+
+
+def logged(shop: Workshop, name: str) -> Case:
+    """A repository with a folder that MLflow wrote; `logged_old` by 2.9.2, `logged_new` by 3.17.2."""
+    root = Path(__file__).with_name("logged")
+    age = name.removeprefix("logged_")
+    source = shop.folder / "unseen" / name
+    copy(root / age, source / "model")
+    case = shop.build(name, source)
+    return Case(source=source, built=case.built, made=json.loads((root / f"{age}.json").read_bytes()))
 
 
 def served_sample(shop: Workshop, name: str) -> Case:
@@ -195,6 +219,10 @@ RECIPES: dict[str, Recipe] = {
     "several_numbers": written(kinds.SEVERAL_NUMBERS),
     "several_labels": written(kinds.SEVERAL_LABELS),
     "old_artifact": old_artifact,
+    "xgboost": written(repositories.XGBOOST),
+    "lightgbm": lightgbm,
+    "logged_old": logged,
+    "logged_new": logged,
     "copied_sample": copied_sample,
     "changed_sample": changed_sample,
     "spam": served_sample,

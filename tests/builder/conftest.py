@@ -13,7 +13,7 @@ import pytest
 from modelcast_builder import child, environment
 from modelcast_builder.config import build_settings
 from modelcast_builder.environment import Environment
-from modelcast_builder.inside.messages import Data, Described, DescribeRequest, InputOverride
+from modelcast_builder.inside.messages import Data, Described, DescribeRequest, InputOverride, NamedType
 from modelcast_builder.report import Reporter
 from modelcast_runtime.contract import Task
 from modelcast_runtime.settings import THREAD_ENV
@@ -89,6 +89,8 @@ class Asked:
     definitions: dict[str, str] | None = None
     by_value: bool = False
     task: Literal["auto"] | Task = "auto"
+    signature: tuple[NamedType, ...] = ()
+    example: str | None = None
 
 
 def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
@@ -113,6 +115,8 @@ def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
         ),
         inputs=asked.inputs or {},
         task=asked.task,
+        signature=asked.signature,
+        example=asked.example,
         sealed=str(work / "model.joblib"),
     )
 

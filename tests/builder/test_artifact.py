@@ -5,14 +5,12 @@ import datetime
 import gzip
 import hashlib
 import io
-import json
 import os
 import pickle
 import struct
 import subprocess
 import sys
 import time
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -445,15 +443,7 @@ def test_any_damage_gives_an_artifact_or_a_refusal(data: st.DataObject, save: Ca
         assert error.step == "artifact"
 
 
-def skops_bytes() -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("schema.json", json.dumps({"__class__": "Pipeline"}))
-    return stream.getvalue()
-
-
 KINDS = {
-    "model.skops": (skops_bytes(), "skops"),
     "model.onnx": (b"\x08\x0a\x12\x08skl2onnx", "onnx"),
     "model.ubj": (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{", "xgboost"),
     "model.json": (b'{"learner":{"attributes":{},"feature_names":[]},"version":[2,0,3]}', "xgboost"),
@@ -467,14 +457,3 @@ def test_other_kinds_are_told_and_not_opened_further(name: str, save: Callable[.
     seen = artifact.scan(save(data, name))
     assert (seen.kind, seen.size, seen.sha256) == (kind, len(data), hashlib.sha256(data).hexdigest())
     assert (seen.globals, seen.versions, seen.root) == (frozenset(), {}, None)
-
-
-def test_a_folder_of_mlflow_is_one_artifact(tmp_path: Path) -> None:
-    folder = tmp_path / "mymodel"
-    folder.mkdir()
-    (folder / "MLmodel").write_bytes(b"flavors: {}\n")
-    (folder / "model.pkl").write_bytes(b"N.")
-    before = artifact.scan(folder)
-    assert (before.kind, before.size) == ("mlflow", 14)
-    (folder / "model.pkl").write_bytes(b"K.")
-    assert artifact.scan(folder).sha256 != before.sha256

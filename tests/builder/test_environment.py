@@ -374,6 +374,39 @@ def test_what_nothing_satisfies_is_refused_with_what_to_write(index: Index, reac
     assert str(refused.value) == f"environment: {said}"
 
 
+def test_a_recorded_version_without_a_wheel_is_refused_with_those_that_have_one(index: Index, reach: Uv) -> None:
+    index.releases = [release for release in index.releases if release.name != "scikit-learn"]
+    index.releases += [
+        Release("scikit-learn", "0.24.2", tag="cp38-none-any"),
+        Release("scikit-learn", "1.1.3"),
+        Release("scikit-learn", "1.2.0"),
+    ]
+    with pytest.raises(BuildError) as refused:
+        lock_of(reach, recorded={"scikit-learn": "0.24.2"})
+    assert str(refused.value) == (
+        "environment: the artifact was made by scikit-learn 0.24.2, but scikit-learn 0.24.2 needs Python <= 3.8; "
+        f"this builder has {OURS}. "
+        "Fit and save the model again with scikit-learn 1.1.3 or newer, or take a builder with that Python"
+    )
+
+
+@pytest.mark.parametrize(("beside", "is_kept"), [((), False), (("torch",), True)])
+def test_what_xgboost_wants_for_several_gpus_is_left_out(
+    index: Index, reach: Uv, beside: tuple[str, ...], is_kept: bool
+) -> None:
+    index.releases += [
+        Release("xgboost", "3.2.0", needs=("numpy", "nvidia-nccl-cu12")),
+        Release("nvidia-nccl-cu12", "2.32.3"),
+        Release("torch", "2.9.0", needs=("nvidia-nccl-cu12",)),
+    ]
+    lock = lock_of(reach, "xgboost", *beside)
+    found = versions(lock)
+    assert found["xgboost"] == "3.2.0"
+    assert ("nvidia-nccl-cu12" in found) is is_kept
+    note = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in requirements.txt is smaller still"
+    assert lock.notes == (() if is_kept else (note,))
+
+
 # --- no network
 
 

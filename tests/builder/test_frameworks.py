@@ -60,16 +60,27 @@ def test_why_it_is_claimed(case: str) -> None:
     assert claim(artifact).reason == reason
 
 
-@pytest.mark.parametrize("kind", ["onnx", "xgboost", "skops"])
-def test_what_nobody_claims_is_refused(kind: str) -> None:
+NATIVE = {
+    "onnx": "ONNX, which is not built yet in this version. "
+    'Save the scikit-learn model that it was made from: joblib.dump(model, "model.joblib")',
+    "xgboost": "XGBoost's own format, which is not built yet in this version. "
+    'Save the scikit-learn wrapper: joblib.dump(XGBClassifier().fit(X, y), "model.joblib")',
+    "lightgbm": "LightGBM's own format, which is not built yet in this version. "
+    'Save the scikit-learn wrapper: joblib.dump(LGBMClassifier().fit(X, y), "model.joblib")',
+}
+
+
+@pytest.mark.parametrize("kind", NATIVE)
+def test_what_is_known_and_not_built_yet_says_what_to_save(kind: str) -> None:
     with pytest.raises(BuildError) as refused:
         claim(Artifact(path=Path("models/m.bin"), kind=kind, size=1, sha256=""))
-    assert str(refused.value) == (
-        f"audit: m.bin is a {kind} file that no framework of this version serves (sklearn, python). "
-        'Save a fitted scikit-learn estimator or Pipeline: joblib.dump(model, "model.joblib")'
-    )
+    assert str(refused.value) == f"audit: m.bin is {NATIVE[kind]}"
 
 
 def test_a_pickle_that_names_nothing_is_refused() -> None:
-    with pytest.raises(BuildError, match=r"^audit: m\.pkl is a pickle file that no framework"):
+    with pytest.raises(BuildError) as refused:
         claim(Artifact(path=Path("m.pkl"), kind="pickle", size=1, sha256=""))
+    assert str(refused.value) == (
+        "audit: m.pkl is a pickle file that no framework of this version serves (sklearn, python). "
+        'Save a fitted scikit-learn estimator or Pipeline: joblib.dump(model, "model.joblib")'
+    )

@@ -20,7 +20,9 @@ BUILDER_MAY = {
     "click", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "packaging", "rich",
     "traitlets", "uv", "yaml",
 }  # fmt: skip
-INSIDE_MAY = {"IPython", "ipykernel", "joblib", "modelcast_runtime", "msgspec", "numpy", "pandas", "scipy", "sklearn"}
+INSIDE_MAY = {
+    "IPython", "ipykernel", "joblib", "modelcast_runtime", "msgspec", "numpy", "pandas", "scipy", "sklearn", "skops",
+}  # fmt: skip
 HEAVY = ("sklearn", "pandas", "scipy", "joblib", "onnxruntime", "xgboost", "matplotlib", "nbconvert", "IPython")
 # The builder reads bundles and shares the contract; it does not reach into the service.
 BUILDER_TAKES_OF_RUNTIME = {"", "bundle", "contract", "settings"}

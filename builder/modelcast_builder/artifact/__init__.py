@@ -6,12 +6,14 @@ import pickle
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcast_builder import source_tree
+from modelcast_builder.artifact import skops
 from modelcast_builder.artifact.compression import UnreadableError, open_stream
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
+from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
 from modelcast_builder.artifact.replay import Replay, Seen
 from modelcast_builder.artifact.stubs import Global, Made, is_by_value
 from modelcast_builder.errors import BuildError
@@ -36,8 +38,9 @@ class Artifact:
     """A trained file of the repository and what it names."""
 
     path: Path
+    """The file that a load opens: of an MLflow folder the one that it names."""
     kind: str
-    """`pickle` (joblib too), `skops`, `onnx`, `xgboost`, `lightgbm` or `mlflow`; names are read from pickles only."""
+    """`pickle` (joblib too), `skops`, `onnx`, `xgboost` or `lightgbm`; names are read from the first two only."""
     size: int
     sha256: str
     globals: frozenset[tuple[str, str]] = frozenset()
@@ -55,6 +58,10 @@ class Artifact:
     by_value: bool = False
     """Whether code travels inside the pickle (cloudpickle, dill)."""
     numpy_major: int | None = None
+    called: frozenset[tuple[str, str]] = frozenset()
+    """Those of the globals that a skops file makes a load call, or the model when it scores."""
+    mlflow: MlflowModel | None = None
+    """The MLflow folder that the file lies in; size and sha256 are the folder's."""
 
 
 def scan(path: Path, kind: str | None = None) -> Artifact:
@@ -70,9 +77,8 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
         raise BuildError(
             "artifact", problem, "Known are .joblib .pkl .pickle .skops .onnx .ubj and MLflow's MLmodel folders"
         )
-    if path.is_dir():
-        size = sum(file.stat().st_size for file in source_tree.files(path) if file.is_file())
-        return Artifact(path=path, kind=kind, size=size, sha256=source_tree.digest(path).removeprefix("sha256:"))
+    if kind == "mlflow":
+        return _logged(path)
     size = path.stat().st_size
     if not size:
         raise BuildError("artifact", f"{path.name} is empty", _REWRITE)
@@ -83,9 +89,9 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
         )
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if kind != "pickle":
-        return Artifact(path=path, kind=kind, size=size, sha256=sha256)
-    return _pickled(path, size, sha256)
+    bare = Artifact(path=path, kind=kind, size=size, sha256=sha256)
+    readers = {"pickle": _pickled, "skops": _skopsed}
+    return readers[kind](bare) if kind in readers else bare
 
 
 def sole_version(artifact: Artifact, distribution: str) -> str | None:
@@ -103,8 +109,42 @@ def lfs_pointer(step: str, name: str) -> BuildError:
     return BuildError(step, problem, "Run `git lfs pull` in the repository and build again")
 
 
-def _pickled(path: Path, size: int, sha256: str) -> Artifact:
-    seen = Seen()
+def _logged(folder: Path) -> Artifact:
+    """The model of an MLflow folder; where the file records no version, MLmodel does."""
+    model = read_mlmodel(folder)
+    seen = scan(model.model)
+    versions = {"scikit-learn": model.scikit_learn} if model.scikit_learn else {}
+    return replace(
+        seen,
+        mlflow=model,
+        size=sum(file.stat().st_size for file in source_tree.files(folder) if file.is_file()),
+        sha256=source_tree.digest(folder).removeprefix("sha256:"),
+        versions={**versions, **seen.versions},
+    )
+
+
+def _skopsed(bare: Artifact) -> Artifact:
+    try:
+        schema = skops.read_schema(bare.path)
+    except skops.CORRUPT as error:
+        problem = f"{bare.path.name} is no skops file that can be read: {_why(error)}"
+        fix = "Write it again with skops.io.dump(model, path), and commit the whole file"
+        raise BuildError("artifact", problem, fix) from error
+    versions = tuple(sorted(schema.versions, key=_release))
+    made_by = schema.made_by or (versions[-1] if versions else None)
+    return replace(
+        bare,
+        globals=schema.names,
+        called=schema.called,
+        versions={"skops": schema.skops, **({"scikit-learn": made_by} if made_by else {})},
+        recorded={"skops": (schema.skops,), **({"scikit-learn": versions} if versions else {})},
+        root=schema.root,
+        main_names=frozenset(name for module, name in schema.names if module == "__main__"),
+    )
+
+
+def _pickled(bare: Artifact) -> Artifact:
+    seen, path = Seen(), bare.path
     try:
         with path.open("rb") as file:
             root = Replay(open_stream(file), seen).load()
@@ -115,11 +155,8 @@ def _pickled(path: Path, size: int, sha256: str) -> Artifact:
         raise BuildError("artifact", problem, _REWRITE) from error
     versions = tuple(sorted(seen.versions, key=_release))
     made_by = root.version if isinstance(root, Made) and root.version else versions[-1] if versions else None
-    return Artifact(
-        path=path,
-        kind="pickle",
-        size=size,
-        sha256=sha256,
+    return replace(
+        bare,
         globals=frozenset(seen.globals),
         imports=frozenset(seen.imports),
         versions={"scikit-learn": made_by} if made_by else {},

@@ -4,15 +4,21 @@ import datetime
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelcast_builder.environment.uv import Ran, Uv
 
-NEVER_BUILT = ("catboost", "lightgbm", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "xgboost")
+NEVER_BUILT = (
+    *("catboost", "lightgbm", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy"),
+    *("xgboost", "xgboost-cpu"),
+)
 """Building these takes compilers and up to an hour, then fails: without a wheel they are refused at once."""
+FOR_GPUS = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")
+"""330 MB by which XGBoost trains on several GPUs at once; it imports and scores without them, PyTorch does not."""
 PYTHONS = tuple(f"3.{minor}" for minor in range(6, 16))
 """Which Pythons to ask about when there is no wheel for ours."""
 
@@ -58,10 +64,19 @@ def pick(
     options = ["--no-header", "--no-annotate", *only_wheels()]
     options += ["--exclude-newer", as_of] if as_of else []
     options += from_houses(alone) if alone else []
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:
-        held.write("\n".join(constraints) + "\n")
-        held.flush()
-        return _compile(place, entries, *options, "--constraints", held.name)
+    with _file(constraints) as held, _file(f"{name} ; python_version < '3'" for name in FOR_GPUS) as nowhere:
+        options += ["--constraints", held]
+        ran = _compile(place, entries, *options, "--overrides", nowhere)
+        with_gpus = any(pin.startswith("torch==") for pin in pins_of(ran))
+        return _compile(place, entries, *options) if with_gpus else ran
+
+
+@contextmanager
+def _file(lines: Iterable[str]) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        yield file.name
 
 
 def pins_of(ran: Ran) -> tuple[str, ...]:
@@ -104,6 +119,13 @@ def available(place: Place, entries: Iterable[str], *, python: str = "") -> bool
 def pythons_with(place: Place, entry: str) -> Sequence[str]:
     """The Pythons, of the known ones, for which the index has what this one requirement asks for."""
     return [python for python in PYTHONS if available(place, [entry], python=python)]
+
+
+def oldest(place: Place, name: str) -> str:
+    """The first version of a package that has wheels for this Python, nothing where the index tells none."""
+    options = ("--no-deps", "--no-header", "--no-annotate", "--resolution", "lowest", "--only-binary", name)
+    pins = pins_of(_compile(place, [name], *options))
+    return pins[0].partition("==")[2] if pins else ""
 
 
 def this_python() -> str:

@@ -9,8 +9,8 @@ from modelcast_builder.document import Document
 from modelcast_builder.environment import wheelhouse
 from modelcast_builder.environment.fill import fill, own_wheels
 from modelcast_builder.environment.index import Place
+from modelcast_builder.environment.logged import requirements_of
 from modelcast_builder.environment.resolution import resolve, wanted
-from modelcast_builder.environment.sources import read_environment
 from modelcast_builder.environment.uv import use_uv
 from modelcast_builder.environment.venv import Environment, base_python, create
 from modelcast_builder.environment.wheelhouse import Filled
@@ -25,7 +25,7 @@ def prepare(
     """Resolve, install and import the model's environment; raises `BuildError` and `MissingPart`."""
     own = wheelhouse.find(root, document.wheels)
     lock = resolve(
-        replace(read_environment(root), wheels=own),
+        replace(requirements_of(root, artifact), wheels=own),
         artifact.versions if artifact else {},
         python=base_python(),
         wheelhouse=settings.wheelhouse,
@@ -54,7 +54,7 @@ def vendor(
     into: Path,
 ) -> tuple[Path, ...]:
     """Put all that `prepare` would install from an index into a wheelhouse; the files. Raises as `prepare` does."""
-    requirements, recorded = read_environment(root), artifact.versions if artifact else {}
+    requirements, recorded = requirements_of(root, artifact), artifact.versions if artifact else {}
     with own_wheels(into) as own:
         uv = use_uv().offering(own) if own else use_uv()
         place = Place(uv=uv, python=base_python(), wheelhouse=settings.wheelhouse, file=requirements.file)

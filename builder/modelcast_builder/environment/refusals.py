@@ -27,6 +27,17 @@ def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str],
     return BuildError(STEP, "; ".join(told), f"Write {pins} in {file}, or save the model again")
 
 
+def of_artifact(place: Place, refused: BuildError, versions: Mapping[str, str]) -> BuildError:
+    """What cannot be had was not asked for by anybody but recorded in the artifact: said so, and what can be had."""
+    made = [name for name, version in versions.items() if f"{name} {version}" in refused.problem]
+    if not made:
+        return refused
+    problem = f"the artifact was made by {made[0]} {versions[made[0]]}, but {refused.problem}"
+    first = index.oldest(place, made[0])
+    known = f"{made[0]} {first} or newer" if first else "a version that has"
+    return BuildError(STEP, problem, f"Fit and save the model again with {known}, or take a builder with that Python")
+
+
 def unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
     """No set of versions fits: the packages at fault by themselves, else what uv says of their combination."""
     ours = index.this_python()

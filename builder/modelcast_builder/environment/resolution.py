@@ -22,6 +22,8 @@ from modelcast_builder.errors import BuildError
 UNDATED = "the package index tells no upload dates: the lock depends on the day of the build"
 WHEELHOUSE_ONLY = "the package index cannot be reached: the wheelhouse alone decided the versions"
 
+WITHOUT_GPUS = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in requirements.txt is smaller still"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
@@ -54,7 +56,10 @@ def resolve(
         return replace(lock, notes=(*requirements.notes, *lock.notes), wheels=own)
     key = remembered.key(place, entries)
     known = remembered.recall(cache, key)
-    lock = known or _resolved(place, entries)
+    try:
+        lock = known or _resolved(place, entries)
+    except BuildError as refused:
+        raise refusals.of_artifact(place, refused, recorded) from refused
     if not known and lock.as_of:
         remembered.keep(cache, key, lock)
     return replace(lock, notes=(*requirements.notes, *lock.notes))
@@ -85,7 +90,16 @@ def _version(name: str, text: str) -> str:
 def _resolved(place: Place, entries: tuple[str, ...]) -> Lock:
     picked = _by_pins(place, entries) if _foreign(entries) else _by_builders_lock(place, entries)
     refusals.refuse_our_names(place, picked.packages)
-    return Lock(packages=picked.packages, serving=_serving(place, picked), as_of=picked.as_of, notes=picked.notes)
+    notes = (*picked.notes, *_left_out(picked.packages))
+    return Lock(packages=picked.packages, serving=_serving(place, picked), as_of=picked.as_of, notes=notes)
+
+
+def _left_out(packages: tuple[str, ...]) -> tuple[str, ...]:
+    versions = [Version(pin.partition("==")[2]) for pin in packages if pin.startswith("xgboost==")]
+    wants_gpus = (
+        versions and versions[0] >= Version("2.1") and not any(pin.startswith("nvidia-nccl") for pin in packages)
+    )
+    return (WITHOUT_GPUS,) if wants_gpus else ()
 
 
 def _pins(entries: tuple[str, ...]) -> list[Requirement]:

@@ -36,12 +36,29 @@ class Framework(Protocol):
 FRAMEWORKS: tuple[Framework, ...] = (sklearn, python)
 
 
+_NATIVE = {
+    "xgboost": (
+        "XGBoost's own format",
+        'Save the scikit-learn wrapper: joblib.dump(XGBClassifier().fit(X, y), "model.joblib")',
+    ),
+    "lightgbm": (
+        "LightGBM's own format",
+        'Save the scikit-learn wrapper: joblib.dump(LGBMClassifier().fit(X, y), "model.joblib")',
+    ),
+    "onnx": ("ONNX", 'Save the scikit-learn model that it was made from: joblib.dump(model, "model.joblib")'),
+}
+"""Kinds that are known and that no framework of this version takes."""
+
+
 def claim(artifact: Artifact) -> Claim:
     """The first framework that knows the artifact; raises `BuildError` with what was seen."""
     for framework in FRAMEWORKS:
         reason = framework.claims(artifact)
         if reason is not None:
             return Claim(framework=framework.NAME, format=framework.FORMAT, model=framework.MODEL, reason=reason)
+    if artifact.kind in _NATIVE:
+        what, fix = _NATIVE[artifact.kind]
+        raise BuildError("audit", f"{artifact.path.name} is {what}, which is not built yet in this version", fix)
     known = ", ".join(framework.NAME for framework in FRAMEWORKS)
     raise BuildError(
         "audit",

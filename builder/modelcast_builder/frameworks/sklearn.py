@@ -8,8 +8,8 @@ MODEL = "model.joblib"
 
 
 def claims(artifact: Artifact) -> str | None:
-    """A pickle that names scikit-learn, or whose root is an own class."""
-    if artifact.kind != "pickle":
+    """A pickle or skops file that names scikit-learn, or whose root is an own class."""
+    if artifact.kind not in ("pickle", "skops"):
         return None
     if artifact.versions.get("scikit-learn"):
         return f"made by scikit-learn {artifact.versions['scikit-learn']}"

@@ -33,6 +33,8 @@ def _normalise(model: Any) -> tuple[str, ...]:
         for name in _OF_THE_PROCESS:
             vars(part).pop(name, None)
         _stop_clocks(vars(part))
+        if type(part).__module__ == "xgboost.core" and hasattr(part, "set_param"):
+            part.set_param({"nthread": 1})  # the booster keeps what its wrapper had when it was fitted
         if vars(part).get("n_jobs") not in (None, 1) and hasattr(part, "get_params"):
             part.n_jobs, parallel = 1, True
     return ("n_jobs is 1 in the sealed model: the service scales by processes",) if parallel else ()

@@ -1,5 +1,6 @@
 """Finds rows that the model knows: `data/train.*`, the recorded fit, `data/holdout.*`; else none."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import encoders
-from .messages import Data, DescribeRequest, Refused
+from .messages import Data, DescribeRequest, NamedType, Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Examples:
     """Rows for the golden answers where `rows` cannot give them (the model alone told the signature)."""
     words: tuple[str, ...] = ()
     """What a text model knows, to make golden rows of."""
+    signature: tuple[NamedType, ...] = ()
+    """The inputs as MLflow was told them, where they fit the model."""
 
 
 Source = Callable[[], Examples]
@@ -42,7 +45,7 @@ def sources(model: Any, request: DescribeRequest) -> list[Source]:
     record = _recorded(model, request.recorded) if request.recorded else None
     recorded = partial(_from_record, record) if record else None
     is_sure = record is not None and record["id"] == _mark(model)
-    from_model = None if is_sure else partial(_from_model, model, request.data)
+    from_model = None if is_sure else partial(_from_model, model, request)
     return [source for source in (train, recorded, from_model) if source]
 
 
@@ -66,13 +69,43 @@ def _text_column(rows: Any) -> str:
     return str(names[0])
 
 
-def _from_model(model: Any, data: Data) -> Examples:
+def _from_model(model: Any, request: DescribeRequest) -> Examples:
+    signature = request.signature if _fits(request.signature, model) else ()
+    holdout = _holdout(model, request.data)
     return Examples(
         rows=None,
-        source="the model's own attributes",
-        golden=_holdout(model, data),
+        source="MLflow's signature" if signature else "the model's own attributes",
+        golden=_example(request.example, signature) if holdout is None else holdout,
         words=tuple(encoders.vocabulary(model)),
+        signature=signature,
     )
+
+
+def _fits(signature: tuple[NamedType, ...], model: Any) -> bool:
+    """A signature may have been written by hand; what the model knows of itself is surer."""
+    names = [column.name for column in signature]
+    if hasattr(model, "feature_names_in_"):
+        return names == [str(name) for name in model.feature_names_in_]
+    if encoders.takes_text(model):
+        return [column.type for column in signature] == ["string"]
+    return bool(names) and len(names) == getattr(model, "n_features_in_", len(names))
+
+
+def _example(path: str | None, signature: tuple[NamedType, ...]) -> Any:
+    """The rows that MLflow kept as its input example, in the signature's order; None where they do not fit it."""
+    if path is None or not signature:
+        return None
+    import pandas as pd
+
+    names = [column.name for column in signature]
+    try:
+        kept = json.loads(Path(path).read_bytes())
+        frame = pd.DataFrame(kept["data"], columns=kept["columns"])
+    except (ValueError, LookupError, TypeError):
+        return None
+    if not len(frame) or not set(names) <= set(frame.columns):
+        return None
+    return frame[names[0]].tolist() if len(names) == 1 and signature[0].type == "string" else frame[names]
 
 
 def _holdout(model: Any, data: Data) -> Any:

@@ -9,7 +9,18 @@ from modelcast_runtime.contract import Column, Dtype, Label, Layout
 
 from . import encoders
 from .examples import Examples
-from .messages import InputOverride, Refused
+from .messages import InputOverride, NamedType, Refused
+
+_LOGGED: dict[str, tuple[Dtype, str]] = {
+    "boolean": ("bool", "bool"),
+    "integer": ("float64", "int32"),
+    "long": ("float64", "int64"),
+    "float": ("float32", "float32"),
+    "double": ("float64", "float64"),
+    "string": ("string", "object"),
+    "datetime": ("datetime", "datetime64[ns]"),
+}
+"""MLflow's types as ours, and as the pandas dtype that it gave the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +35,7 @@ class Inputs:
 
 def describe(model: Any, examples: Examples, overrides: Mapping[str, InputOverride]) -> Inputs:
     """The inputs by the first source that tells; raises `Refused` where none does."""
-    found = _from_rows(model, examples) if examples.rows is not None else _from_model(model, overrides)
+    found = _from_rows(model, examples) if examples.rows is not None else _from_model(model, examples, overrides)
     if found is None:
         raise Refused(
             "describe",
@@ -196,7 +207,29 @@ def _encoded(column: Column, known: list[Label]) -> Column:
     return msgspec.structs.replace(column, dtype="int64" if whole else column.dtype, categories=values)
 
 
-def _from_model(model: Any, overrides: Mapping[str, InputOverride]) -> Inputs | None:
+def _from_model(model: Any, examples: Examples, overrides: Mapping[str, InputOverride]) -> Inputs | None:
+    return _from_signature(model, examples.signature) or _from_attributes(model, overrides)
+
+
+def _from_signature(model: Any, signature: tuple[NamedType, ...]) -> Inputs | None:
+    """What MLflow inferred from the maker's rows: types, where the model itself knows names alone."""
+    if not signature or not all(column.type in _LOGGED for column in signature):
+        return None
+    if encoders.takes_text(model):
+        return _text(signature[0].name)
+    known = encoders.categories(model, [column.name for column in signature])
+    columns = tuple(_of_logged(column, known.get(column.name)) for column in signature)
+    if hasattr(model, "feature_names_in_") or not hasattr(model, "n_features_in_"):
+        return Inputs(layout="frame", columns=columns)
+    return Inputs(layout="array", columns=tuple(msgspec.structs.replace(column, trained_as="") for column in columns))
+
+
+def _of_logged(column: NamedType, known: list[Any] | None) -> Column:
+    dtype, trained_as = _LOGGED[column.type]
+    return _of_encoder(column.name, known) if known else Column(name=column.name, dtype=dtype, trained_as=trained_as)
+
+
+def _from_attributes(model: Any, overrides: Mapping[str, InputOverride]) -> Inputs | None:
     names = [str(name) for name in getattr(model, "feature_names_in_", ())]
     if names:
         known = encoders.categories(model, names)

@@ -1,12 +1,24 @@
 """Loads the artifact in the model's environment, with nothing of the repository but the modules that will be sealed."""
 
 import importlib
+import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 from .messages import DescribeRequest, Refused
+
+_DISTRIBUTIONS = {
+    name: name for name in ("xgboost", "lightgbm", "catboost", "pandas", "statsmodels", "skops", "mlflow", "torch")
+} | {"imblearn": "imbalanced-learn", "category_encoders": "category-encoders", "sklearn": "scikit-learn"}
+"""Modules that are known to come from a package index, and its name for them."""
+LIBRARIES = frozenset({"sklearn", "numpy", "scipy", "pandas", "xgboost", "lightgbm"})
+_VERSIONS = re.compile(r"Trying to unpickle estimator (\S+) from version (\S+) when using version (\S+?)\.? ")
+_PIN_FIX = "Pin the versions that made it in requirements.txt, or name the notebook that trains it in `notebooks:`"
+# LightGBM's wheel brings no OpenMP: Debian's small images lack it.
+_SYSTEM_FIX = "Build with an image that has this system library (libgomp.so.1: libgomp1 on Debian, libgomp on UBI)"
+_VERSION_FIX = "Fit and save the whole model with one version, and let requirements.txt name that one"
 
 
 def load(request: DescribeRequest) -> Any:
@@ -16,21 +28,29 @@ def load(request: DescribeRequest) -> Any:
     _offer_definitions(request.definitions)
     try:
         with warnings.catch_warnings():
+            # Older scikit-learns have no class of their own for it: all have the sentence.
             warnings.filterwarnings("error", message="Trying to unpickle estimator")
-            model = _unpickle(Path(request.artifact))
+            model = _read(Path(request.artifact), request.trusted)
+    except Refused:
+        raise
     except ModuleNotFoundError as error:
         raise Refused(
             "load",
             f"{artifact} needs the module {error.name!r}, which neither the repository nor the model's environment has",
-            f"Add {_top(error.name)}.py to the repository, or the distribution that brings it to requirements.txt",
+            _module_fix(_top(error.name)),
         ) from error
+    except Warning as warning:
+        raise Refused("load", _other_version(artifact, warning), _VERSION_FIX) from warning
     except AttributeError as error:
         raise Refused("load", f"{artifact} cannot be loaded: {error}", _attribute_fix(error)) from error
+    except OSError as error:
+        fix = _SYSTEM_FIX if ".so" in str(error) else _PIN_FIX
+        raise Refused("load", f"{artifact} cannot be loaded: {_one_line(error)}", fix) from error
     except Exception as error:
         raise Refused(
             "load",
             f"{artifact} cannot be loaded in its environment: {type(error).__name__}: {_one_line(error)}",
-            "Pin the versions that made it in requirements.txt, or name the notebook that trains it in `notebooks:`",
+            _PIN_FIX,
         ) from error
     return _checked(model, artifact)
 
@@ -42,11 +62,35 @@ def _offer_definitions(definitions: dict[str, str]) -> None:
         setattr(main, name, getattr(importlib.import_module(module), name))
 
 
-def _unpickle(path: Path) -> Any:
+def _read(path: Path, trusted: tuple[str, ...]) -> Any:
+    if path.suffix.lower() == ".skops":
+        return _read_skops(path, trusted)
     import joblib
 
     # joblib also reads plain pickles, compressed or not.
     return joblib.load(path)
+
+
+def _read_skops(path: Path, trusted: tuple[str, ...]) -> Any:
+    """What the builder approved by name is looked at once more: a module may offer what it only imported."""
+    from skops import io
+
+    asked = io.get_untrusted_types(file=path)
+    foreign = [name for name in asked if name not in trusted or _is_lent(name)]
+    if foreign:
+        module, _, name = foreign[0].rpartition(".")
+        problem = f"{path.name} makes a load use {foreign[0]}, which skops does not trust by itself"
+        raise Refused("audit", problem, f'If it is meant, write `trusted: ["{module}:{name}"]` in modelcast.yaml')
+    return io.load(path, trusted=asked)
+
+
+def _is_lent(name: str) -> bool:
+    """Whether a module of a library has this only from another one, as `sklearn.utils._testing.check_output`."""
+    module, _, attribute = name.rpartition(".")
+    if _top(module) not in LIBRARIES:
+        return False
+    home = getattr(getattr(importlib.import_module(module), attribute, None), "__module__", None)
+    return _top(home) != _top(module)
 
 
 def _checked(model: Any, artifact: str) -> Any:
@@ -58,6 +102,20 @@ def _checked(model: Any, artifact: str) -> Any:
         f"{artifact} holds a {kind}, which has no predict()",
         'Save the fitted estimator or Pipeline itself: joblib.dump(model, "model.joblib")',
     )
+
+
+def _module_fix(top: str) -> str:
+    if top in _DISTRIBUTIONS:
+        return f"Add {_DISTRIBUTIONS[top]} to requirements.txt, at the version that made the model"
+    return f"Add {top}.py to the repository, or the distribution that brings it to requirements.txt"
+
+
+def _other_version(artifact: str, warning: Warning) -> str:
+    said = _VERSIONS.search(str(warning))
+    if said is None:
+        return f"{artifact} cannot be loaded without a warning: {_one_line(warning)}"
+    kind, recorded, there = said.groups()
+    return f"the {kind} in {artifact} was made by scikit-learn {recorded}, and its environment has {there}"
 
 
 def _top(module: str | None) -> str:

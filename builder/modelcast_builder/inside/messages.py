@@ -47,6 +47,13 @@ class AssembleRequest(Contract, frozen=True, kw_only=True):
     target: str
 
 
+class NamedType(Contract, frozen=True, kw_only=True):
+    """One input as MLflow's signature has it."""
+
+    name: str
+    type: str
+
+
 class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Load this artifact, say what the model takes and gives, and store it canonically."""
 
@@ -64,6 +71,12 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     inputs: dict[str, InputOverride]
     task: Literal["auto"] | Task = "auto"
     """What the model must be, where modelcast.yaml says it."""
+    trusted: tuple[str, ...] = ()
+    """What a skops file may make a load import beside what skops trusts by itself, as `module.name`."""
+    signature: tuple[NamedType, ...] = ()
+    """The inputs as MLflow's signature names them; nothing where there is none."""
+    example: str | None = None
+    """Rows that MLflow kept beside the model, as a table in JSON of orientation `split`."""
     sealed: str
     """Where the canonical model is written."""
 

@@ -1,6 +1,7 @@
 """Makes every model that the tests describe, in the model's environment: a folder each, one process for all."""
 
 import gzip
+import io
 import pickle
 import sys
 from collections.abc import Callable
@@ -454,6 +455,28 @@ def of_another_version() -> Made:
     return Made(model=None, content=stored.replace(b"V" + version.encode(), b"V0.1.2"))
 
 
+class OlderScaler(pickle.Pickler):
+    """Writes every scaler as if another version had made it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not StandardScaler:
+            return NotImplemented
+        make, arguments, state = value.__reduce_ex__(4)[:3]
+        return make, arguments, {**state, "_sklearn_version": "0.1.2"}
+
+
+@made
+def with_a_step_of_another_version() -> Made:
+    stream = io.BytesIO()
+    OlderScaler(stream).dump(make_pipeline(StandardScaler(), LinearRegression()).fit(measures(), halves()))
+    return Made(model=None, content=stream.getvalue())
+
+
+@made
+def needs_xgboost() -> Made:
+    return Made(model=None, content=b"\x80\x02cxgboost.sklearn\nXGBClassifier\n)\x81.")
+
+
 @made
 def predict_raises() -> Made:
     return Made(model=own.Raises().fit(measures(), halves()), recorded=measures())
@@ -482,6 +505,11 @@ def predict_prints() -> Made:
 @made
 def load_raises() -> Made:
     return Made(model=own.RaisesOnLoad().fit(measures(), halves()))
+
+
+@made
+def needs_a_system_library() -> Made:
+    return Made(model=own.NeedsLibrary().fit(measures(), halves()))
 
 
 @made

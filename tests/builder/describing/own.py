@@ -1,5 +1,6 @@
 """A repository's own module: classes that its models are made of."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -123,6 +124,13 @@ class RaisesOnLoad(Bare):
 
     def __setstate__(self, state):
         raise RuntimeError("the licence server is away\nsecond line")
+
+
+class NeedsLibrary(Bare):
+    """Opens a shared library that the machine lacks."""
+
+    def __setstate__(self, state):
+        ctypes.CDLL("libnobody.so.1")
 
 
 class Raises(Bare):
