@@ -190,7 +190,7 @@ SIGNED: dict[str, tuple[str, tuple[NamedType, ...], tuple[str, ...]]] = {
     "types of a frame, categories of the model": (
         "columns_known_by_encoders_only", KINDS,
         ("age float64?", "count float64?", "sex string {f,m}!", "size string? {L,M,S}", "grade int64 {1,2,3,4}!",
-         "smoker bool?", "town string? {town0,town1,town2}"),
+         "smoker bool", "town string? {town0,town1,town2}"),
     ),
     "names of an array": (
         "array_told_by_its_width", signature(u="double", v="float", w="integer"),
