@@ -13,6 +13,7 @@ from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import Lock, lock_text, parse_lock
 from modelcast_builder.errors import BuildError
 
+FOLDER = "resolutions"
 NOTE = "# note: "
 
 
@@ -55,5 +56,11 @@ def keep(cache: Path | None, digest: str, lock: Lock) -> None:
     aside.replace(file)
 
 
+def files_of(cache: Path, lock: Lock) -> list[Path]:
+    """The kept files that hold this very lock."""
+    kept = sorted((cache / FOLDER).glob("*.txt"))
+    return [file for file in kept if file.read_text(encoding="utf-8").endswith(f"\n\n{lock_text(lock)}")]
+
+
 def _file(cache: Path, digest: str) -> Path:
-    return cache / "resolutions" / f"{digest}.txt"
+    return cache / FOLDER / f"{digest}.txt"

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from modelcast_builder.errors import BuildError, MissingPart
 
 MARKER = "modelcast-environment"
 """Written last, into a finished environment: its key."""
+SAVED = "wheels"
+"""In the cache: wheels that S2I's incremental build brought from the image before this one."""
 MODULES = {"scikit-learn": "sklearn", "numpy": "numpy", "pandas": "pandas", "joblib": "joblib"}
 """What is imported before the environment is used, where the lock has it."""
 OUR_MODULES = ("modelcast_runtime.contract", "msgspec")
@@ -49,14 +52,19 @@ def create(
     compile_bytecode: bool = False,
     uv: Uv | None = None,
 ) -> Environment:
-    """The environment of a lock: in `where` (absent or empty), else in the cache, where it is made once.
+    """The environment of a lock: in `where` (absent, empty, or an environment of ours), else in the cache, made once.
 
+    An environment of ours in `where` is what an image was made with: it is taken as it is, or changed into this one,
+    so that the image's new layer holds the difference. Packages that an earlier build saved lie in `cache/wheels`.
     Raises BuildError where it cannot be installed or does not import, MissingPart for another Python or no network.
     """
     if lock.python != this_python():
         told = f"{STEP}: this model needs Python {lock.python}, and modelcast runs on {this_python()}"
         raise MissingPart(f"{told}. Install modelcast on Python {lock.python}")
-    installer = Installer(uv=uv or use_uv(), lock=lock, wheelhouse=wheelhouse, compile_bytecode=compile_bytecode)
+    folders = tuple(folder for folder in (wheelhouse, cache / SAVED) if folder and folder.is_dir())
+    installer = Installer(
+        uv=uv or use_uv(), lock=lock, wheelhouse=wheelhouse, folders=folders, compile_bytecode=compile_bytecode
+    )
     with tempfile.TemporaryDirectory(prefix="modelcast-") as aside:
         runtime = runtime_wheel.build(Path(aside))
         key = _key(installer, runtime)
@@ -85,6 +93,8 @@ class Installer:
     uv: Uv
     lock: Lock
     wheelhouse: Path | None
+    folders: tuple[Path, ...]
+    """Where wheels lie that need no index, for a repository without wheels of its own."""
     compile_bytecode: bool
 
     @property
@@ -135,11 +145,16 @@ def _finished(root: Path, key: str) -> bool:
 
 
 def _make(root: Path, installer: Installer, runtime: Path, *, anew: bool) -> None:
+    is_baked = not anew and (root / MARKER).is_file() and _python(root).exists()
     if anew:
         shutil.rmtree(root, ignore_errors=True)
-    elif root.exists() and any(root.iterdir()):
+    elif not is_baked and root.exists() and any(root.iterdir()):
         raise BuildError(STEP, f"{root} is not empty", "Name a folder that is absent or empty")
     try:
+        if is_baked:
+            _take_out(root, installer)
+        else:
+            _begin(root, installer)
         _install(root, installer, runtime)
         _import(root, installer.lock)
     except BaseException:
@@ -147,12 +162,29 @@ def _make(root: Path, installer: Installer, runtime: Path, *, anew: bool) -> Non
         raise
 
 
-def _install(root: Path, installer: Installer, runtime: Path) -> None:
+def _take_out(root: Path, installer: Installer) -> None:
+    """Remove what the lock does not name; other versions of what it names are replaced when it is installed."""
+    (root / MARKER).unlink()
+    held = {pin.partition("==")[0] for pin in (*installer.lock.packages, *installer.lock.serving)}
+    # A repository's own wheel may be another of the same version.
+    own = {wheel.name for wheel in wheelhouse.wheels(installer.lock.wheels)} if installer.lock.wheels else set()
+    held -= own
+    frozen = _checked(installer.uv("pip", "freeze", "--python", str(_python(root))), installer)
+    # Our own line is `modelcast-runtime @ file://...`.
+    found = {re.split("==| @ ", line)[0] for line in frozen.out.split("\n") if line}
+    if found - held:
+        _checked(installer.uv("pip", "uninstall", "--python", str(_python(root)), *sorted(found - held)), installer)
+
+
+def _begin(root: Path, installer: Installer) -> None:
     made = installer.uv("venv", "--quiet", "--no-project", "--python", str(base_python()), str(root))
     if not made.ok:
         raise BuildError(
             STEP, f"no virtual environment can be made in {root}: {made.reason}", "See that it is writable"
         )
+
+
+def _install(root: Path, installer: Installer, runtime: Path) -> None:
     lock = installer.lock
     if lock.wheels:
         wheelhouse.check_complete(lock.wheels, installer.houses, (*lock.packages, *lock.serving))
@@ -169,22 +201,23 @@ def _add(root: Path, installer: Installer, packages: Sequence[str], *, as_of: st
     given = "\n".join(packages) + "\n"
     if installer.lock.wheels:
         return installer.uv(*command, *from_houses(installer.houses), stdin=given)
-    offered = ["--find-links", str(installer.wheelhouse)] if installer.wheelhouse else []
+    offered = [option for folder in installer.folders for option in ("--find-links", str(folder))]
     if offered:
-        ran = installer.uv(*command, *from_houses(installer.houses), stdin=given)
+        ran = installer.uv(*command, *from_houses(installer.folders), stdin=given)
         if ran.ok:
             return ran
     ran = installer.uv(*command, *offered, *date, stdin=given)
     return installer.uv(*command, *offered, stdin=given) if ran.undated else ran
 
 
-def _checked(ran: Ran, installer: Installer) -> None:
+def _checked(ran: Ran, installer: Installer) -> Ran:
     if ran.unreachable:
         house = f", and the wheelhouse {installer.wheelhouse} does not hold everything" if installer.wheelhouse else ""
         told = f"{STEP}: the package index {installer.uv.hosts} cannot be reached{house}: {ran.reason}"
         raise MissingPart(f"{told}. {WITHOUT_INDEX}")
     if not ran.ok:
         raise BuildError(STEP, f"the lock cannot be installed: {ran.reason}", "Name other versions in requirements.txt")
+    return ran
 
 
 def _import(root: Path, lock: Lock) -> None:

@@ -1,0 +1,124 @@
+"""What S2I wants around a build: the image's own environment, the labels, and what the next build need not fetch.
+
+`modelcast-s2i bake | finish | save-artifacts`, called by the image's Containerfile and scripts and by nobody else.
+"""
+
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import BinaryIO
+
+from modelcast_runtime import contract
+from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
+from packaging.utils import canonicalize_name
+
+from modelcast_builder import environment
+from modelcast_builder.config import BuildSettings, build_settings
+from modelcast_builder.environment import Lock, index, parse_lock, remembered
+from modelcast_builder.environment.venv import SAVED
+from modelcast_builder.repack import repack
+from modelcast_builder.report import Reporter
+
+LABEL_LENGTH = 256
+"""s2i takes 10,240 bytes of labels in all, and a longer one fails the build at its very end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where an image keeps what is asked for here; the defaults are s2i's own."""
+
+    bundle: Path
+    kept: Path
+    """What `finish` leaves in the image for `save-artifacts`."""
+    metadata: Path = Path("/tmp/.s2i/image_metadata.json")  # noqa: S108 - S2I's contract names it
+
+
+def places(variables: Mapping[str, str]) -> Places:
+    """The image's places, by its variables."""
+    bundle = Path(variables["MODELCAST_BUNDLE"])
+    return Places(bundle=bundle, kept=bundle.with_name("artifacts"))
+
+
+def bake(settings: BuildSettings) -> None:
+    """Make the environment of a repository that asks for nothing, in the image; raises as `environment.create`."""
+    with tempfile.TemporaryDirectory() as nothing:
+        environment.prepare(Path(nothing), None, settings, Reporter())
+
+
+def finish(settings: BuildSettings, at: Places) -> None:
+    """After a build: write the labels, and keep the resolution that made its lock."""
+    bundle = open_bundle(at.bundle)
+    at.metadata.parent.mkdir(parents=True, exist_ok=True)
+    at.metadata.write_bytes(contract.encode({"labels": [{name: text} for name, text in labels(bundle).items()]}))
+    shutil.rmtree(at.kept, ignore_errors=True)
+    for file in remembered.files_of(settings.cache, lock_of(bundle)):
+        (at.kept / remembered.FOLDER).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, at.kept / remembered.FOLDER / file.name)
+
+
+def labels(bundle: Bundle) -> dict[str, str]:
+    """What the image's labels say of its model; all of it is at /info too."""
+    manifest, provenance = bundle.manifest, bundle.provenance()
+    packages = dict(pin.split("==") for pin in lock_of(bundle).packages)
+    said = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "bundle-digest": bundle.digest,
+        "framework": manifest.framework,
+        "task": manifest.task,
+        "python": provenance.python if provenance else None,
+        "scikit-learn": packages.get("scikit-learn"),
+        "commit": provenance.commit if provenance else None,
+        "source": provenance.source if provenance else None,
+    }
+    return {f"modelcast.{name}": text[:LABEL_LENGTH] for name, text in said.items() if text}
+
+
+def save_artifacts(settings: BuildSettings, at: Places, out: BinaryIO) -> None:
+    """Write what the next build would have to fetch as a tar stream; nothing where there was no build.
+
+    Wheels that are in the image's wheelhouse stay out, so a model without packages of its own saves a few KB.
+    """
+    if not is_bundle(at.bundle) or settings.environment is None:
+        return
+    lock = lock_of(open_bundle(at.bundle))
+    pins = index.missing_from(settings.wheelhouse, (*lock.packages, *lock.serving))
+    wanted = {pin.partition("==")[0] for pin in pins}
+    site = next(settings.environment.glob("lib/python3*/site-packages"))
+    with tarfile.open(fileobj=out, mode="w|") as stream, tempfile.TemporaryDirectory() as aside:
+        for file in sorted((at.kept / remembered.FOLDER).glob("*.txt")):
+            stream.add(file, f"{remembered.FOLDER}/{file.name}")
+        for distribution in metadata.distributions(path=[str(site)]):
+            if canonicalize_name(distribution.metadata["Name"]) in wanted:
+                wheel = repack(distribution, settings.environment, Path(aside))
+                stream.add(wheel, f"{SAVED}/{wheel.name}")
+                wheel.unlink()
+
+
+def lock_of(bundle: Bundle) -> Lock:
+    """The lock that a bundle holds."""
+    return parse_lock((bundle.root / contract.LOCK).read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Run the one command that is named."""
+    settings = build_settings(os.environ)
+    match sys.argv[1:]:
+        case ["bake"]:
+            bake(settings)
+        case ["finish"]:
+            finish(settings, places(os.environ))
+        case ["save-artifacts"]:
+            save_artifacts(settings, places(os.environ), sys.stdout.buffer)
+        case _:
+            sys.exit("usage: modelcast-s2i bake | finish | save-artifacts")
+
+
+if __name__ == "__main__":
+    main()
