@@ -65,7 +65,7 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
                 described=described,
                 compilation=compiled,
             )
-            receipt = provenance.record(repo, config, serving.lock.as_of, reporter)
+            receipt = provenance.record(repo, config, serving.lock, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
             reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke", examples))

@@ -7,11 +7,12 @@ from modelcast_runtime.contract import Provenance
 
 from modelcast_builder import __version__
 from modelcast_builder.config import Config
+from modelcast_builder.environment import Lock
 from modelcast_builder.report import Reporter
 from modelcast_builder.source import Source, public
 
 
-def record(source: Source, config: Config, as_of: str, reporter: Reporter) -> Provenance:
+def record(source: Source, config: Config, lock: Lock, reporter: Reporter) -> Provenance:
     """The receipt of this build; outside both digests."""
     return Provenance(
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -19,7 +20,8 @@ def record(source: Source, config: Config, as_of: str, reporter: Reporter) -> Pr
         python=".".join(map(str, sys.version_info[:3])),
         source=source.origin or public(config.source_url or "") or source.location,
         commit=source.commit or config.commit,
-        environment_as_of=as_of,
+        environment_as_of=lock.as_of,
+        packages=dict(pin.split("==", 1) for pin in lock.packages),
         notes=tuple(reporter.notes),
         steps=tuple(reporter.steps),
     )

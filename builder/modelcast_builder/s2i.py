@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from modelcast_builder import environment
 from modelcast_builder.config import BuildSettings, build_settings
-from modelcast_builder.environment import Lock, index, parse_lock, remembered
+from modelcast_builder.environment import Lock, index, lock_text, parse_lock, remembered
 from modelcast_builder.environment.venv import SAVED
 from modelcast_builder.repack import repack
 from modelcast_builder.report import Reporter
@@ -46,9 +46,13 @@ def places(variables: Mapping[str, str]) -> Places:
 
 
 def bake(settings: BuildSettings) -> None:
-    """Make the environment of a repository that asks for nothing, in the image; raises as `environment.create`."""
+    """Make the environment of a repository that asks for nothing, in the image, and print its lock.
+
+    Raises as `environment.create`.
+    """
     with tempfile.TemporaryDirectory() as nothing:
-        environment.prepare(Path(nothing), None, settings, Reporter())
+        made = environment.prepare(Path(nothing), None, settings, Reporter())
+    sys.stdout.write(lock_text(made.lock))
 
 
 def finish(settings: BuildSettings, at: Places) -> None:
@@ -65,18 +69,20 @@ def finish(settings: BuildSettings, at: Places) -> None:
 def labels(bundle: Bundle) -> dict[str, str]:
     """What the image's labels say of its model; all of it is at /info too."""
     manifest, provenance = bundle.manifest, bundle.provenance()
-    packages = dict(pin.split("==") for pin in lock_of(bundle).packages)
-    said = {
+    said: dict[str, str | None] = {
         "name": manifest.name,
         "version": manifest.version,
         "bundle-digest": bundle.digest,
         "framework": manifest.framework,
         "task": manifest.task,
-        "python": provenance.python if provenance else None,
-        "scikit-learn": packages.get("scikit-learn"),
-        "commit": provenance.commit if provenance else None,
-        "source": provenance.source if provenance else None,
     }
+    if provenance:
+        said |= {
+            "python": provenance.python,
+            "scikit-learn": provenance.packages.get("scikit-learn"),
+            "commit": provenance.commit,
+            "source": provenance.source,
+        }
     return {f"modelcast.{name}": text[:LABEL_LENGTH] for name, text in said.items() if text}
 
 

@@ -192,6 +192,8 @@ class Provenance(Contract, frozen=True, kw_only=True):
     source: str
     commit: str | None = None
     environment_as_of: str
+    packages: dict[str, str] = {}
+    """The model's packages, as in the lock: name and version."""
     notes: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
 

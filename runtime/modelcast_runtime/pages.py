@@ -7,14 +7,12 @@ from werkzeug.exceptions import HTTPException
 
 from modelcast_runtime import metrics, problems, schema
 from modelcast_runtime.bundle import Bundle
-from modelcast_runtime.contract import LOCK, encode
+from modelcast_runtime.contract import encode
 from modelcast_runtime.health import Health
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.store import Store
 
 _JSON = "application/json"
-PYTHON = "# python: "
-"""The line of the lock that names it."""
 
 
 def create_pages(
@@ -49,8 +47,7 @@ def _add_metrics(pages: Flask, bundle: Bundle, store: Store, prefix: str) -> Non
 
 
 def _add_description(pages: Flask, bundle: Bundle, settings: Settings) -> None:
-    told = {"bundle_digest": bundle.digest, "environment": _environment(bundle), "provenance": bundle.provenance()}
-    information = encode({**_document(bundle), **told})
+    information = encode({**_document(bundle), "bundle_digest": bundle.digest, "provenance": bundle.provenance()})
     described = encode(schema.request_schema(bundle.manifest, settings))
     pages.add_url_rule("/info", "info", _fixed(information, _JSON))
     pages.add_url_rule("/schema", "schema", _fixed(described, "application/schema+json"))
@@ -58,13 +55,6 @@ def _add_description(pages: Flask, bundle: Bundle, settings: Settings) -> None:
 
 def _document(bundle: Bundle) -> dict[str, object]:
     return {field: getattr(bundle.manifest, field) for field in bundle.manifest.__struct_fields__}
-
-
-def _environment(bundle: Bundle) -> dict[str, object]:
-    """The sealed lock: the Python's minor version, and the version of every package."""
-    lines = (bundle.root / LOCK).read_text(encoding="utf-8").splitlines()
-    python = next((line.removeprefix(PYTHON) for line in lines if line.startswith(PYTHON)), None)
-    return {"python": python, "packages": dict(line.split("==", 1) for line in lines if not line.startswith("#"))}
 
 
 def _fixed(content: bytes, content_type: str) -> Callable[[], Response]:

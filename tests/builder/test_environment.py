@@ -9,6 +9,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from modelcast_builder.environment import (
 )
 from modelcast_builder.environment.uv import Ran, environment_for_uv
 from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.repack import repack
 from packaging.requirements import Requirement
 
 from tests.package_index import Index, Release, fill, locked_releases, serving, uv_at
@@ -613,6 +615,54 @@ def test_an_environment_is_baked_into_a_folder_of_its_own(tmp_path: Path) -> Non
     assert (environment.root, environment.python) == (where, where / "bin" / "python")
     assert list(where.glob("lib/python*/site-packages/modelcast_runtime/__pycache__/contract.*.pyc"))
     assert create(SMALL, cache=tmp_path / "cache", where=where, compile_bytecode=True) == environment
+
+
+def test_a_baked_environment_is_changed_into_another_and_not_made_anew(tmp_path: Path) -> None:
+    where, cache = tmp_path / "baked", tmp_path / "cache"
+    extra = Lock(packages=("six==1.16.0",), serving=SMALL.serving, as_of="")
+    first = create(extra, cache=cache, where=where)
+    (where / "untouched").write_text("by an installer")
+    asked: list[Sequence[str]] = []
+    real = use_uv()
+
+    def counted(argv: Sequence[str], env: Mapping[str, str], stdin: str) -> Ran:
+        asked.append(argv[1:3])
+        return real.execute(argv, env, stdin)
+
+    second = create(SMALL, cache=cache, where=where, uv=use_uv(os.environ, counted))
+    assert (first.root, second.root) == (where, where)
+    assert (where / "untouched").exists()
+    assert ("venv", "--quiet") not in map(tuple, asked)
+    assert not list(where.glob("lib/python*/site-packages/*six*"))
+    assert list(where.glob("lib/python*/site-packages/msgspec/__init__.py"))
+    asked.clear()
+    assert create(SMALL, cache=cache, where=where, uv=use_uv(os.environ, counted)) == second
+    assert asked == []
+
+
+def test_a_baked_environment_that_cannot_be_changed_is_removed(tmp_path: Path) -> None:
+    where, cache = tmp_path / "baked", tmp_path / "cache"
+    create(SMALL, cache=cache, where=where)
+    absent = Lock(packages=("six==0.0.0.1",), serving=SMALL.serving, as_of="")
+    with pytest.raises(BuildError) as refused:
+        create(absent, cache=cache, where=where)
+    assert str(refused.value).startswith("environment: the lock cannot be installed: ")
+    assert not where.exists()
+
+
+def test_wheels_that_an_earlier_build_saved_need_no_index(tmp_path: Path) -> None:
+    lock = Lock(packages=("six==1.16.0",), serving=SMALL.serving, as_of="")
+    first = create(lock, cache=tmp_path / "first")
+    site = next(first.root.glob("lib/python*/site-packages"))
+    saved = tmp_path / "second" / "wheels"
+    saved.mkdir(parents=True)
+    for distribution in metadata.distributions(path=[str(site)]):
+        repack(distribution, first.root, saved)
+    nowhere = uv_at("http://127.0.0.1:9/simple", tmp_path)
+    second = create(lock, cache=tmp_path / "second", uv=nowhere)
+    subprocess.run([second.python, "-I", "-c", "import msgspec, six"], check=True)
+    installed = {path.relative_to(second.root) for path in second.root.rglob("*.py")}
+    assert installed == {path.relative_to(first.root) for path in first.root.rglob("*.py")}
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

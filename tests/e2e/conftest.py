@@ -83,13 +83,13 @@ def penguins(s2i: S2i, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture
 def start(engine: None) -> Iterator[Start]:
-    """Start containers: start(image, *options, command=()); removed when the test ends."""
+    """Start containers: start(image, *options, command=(), port=8080); removed when the test ends."""
     names: list[str] = []
 
-    def start_one(image: str, *options: str, command: tuple[str, ...] = ()) -> Service:
+    def start_one(image: str, *options: str, command: tuple[str, ...] = (), port: int = 8080) -> Service:
         names.append(f"modelcast-e2e-{uuid.uuid4().hex[:12]}")
-        docker("run", "--detach", "--name", names[-1], "--publish", "127.0.0.1::8080", *options, image, *command)
-        service = Service(name=names[-1], url="http://" + docker("port", names[-1], "8080/tcp").splitlines()[0])
+        docker("run", "--detach", "--name", names[-1], "--publish", f"127.0.0.1::{port}", *options, image, *command)
+        service = Service(name=names[-1], url="http://" + docker("port", names[-1], f"{port}/tcp").splitlines()[0])
         service.ready()
         return service
 

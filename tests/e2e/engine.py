@@ -133,9 +133,7 @@ class S2i:
                     ["docker", "run", "--rm", image, "bash", "-c", "/usr/libexec/s2i/save-artifacts"],
                     stdout=file, check=True,
                 )  # fmt: skip
-        written = SCLORG.format(
-            builder=self.builder, artifacts=SCLORG_ARTIFACTS if is_incremental else ""
-        )
+        written = SCLORG.format(builder=self.builder, artifacts=SCLORG_ARTIFACTS if is_incremental else "")
         return self._build_by(written, source, image, context)
 
     def build_by_hand(self, source: Path, image: str, context: Path) -> str:

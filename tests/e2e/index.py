@@ -32,7 +32,9 @@ def own_wheel(version: str) -> bytes:
         archive.writestr(
             f"{folder}/WHEEL", "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        archive.writestr(f"{folder}/RECORD", f"{OWN}/__init__.py,,\n{folder}/METADATA,,\n{folder}/WHEEL,,\n{folder}/RECORD,,\n")
+        archive.writestr(
+            f"{folder}/RECORD", f"{OWN}/__init__.py,,\n{folder}/METADATA,,\n{folder}/WHEEL,,\n{folder}/RECORD,,\n"
+        )
     return written.getvalue()
 
 

@@ -19,4 +19,7 @@ def test_refused_repository_gets_its_exact_last_line(s2i: S2i, case: Path, tmp_p
 
 
 def test_empty_folder_is_refused_like_one_without_a_model(s2i: S2i, tmp_path: Path) -> None:
-    assert s2i.refused(tmp_path).startswith("error: discover: ")
+    assert s2i.refused(tmp_path) == (
+        "error: discover: found no model and no notebook; the repository is empty. "
+        'Add a notebook that ends with joblib.dump(model, "model.joblib"), or that file.'
+    )

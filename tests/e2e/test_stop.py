@@ -20,6 +20,7 @@ GRACE_S = 30
 WAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "as built": ((), ()),
     "sh": ((), ("/bin/sh", "-c", RUN)),
+    "bash": ((), ("/bin/bash", "-c", RUN)),
     "dash": ((), ("/bin/dash", "-c", RUN)),
     "entrypoint under dash": (
         ("--entrypoint", "/bin/dash"),
