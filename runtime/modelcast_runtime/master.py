@@ -26,6 +26,9 @@ KEEPALIVE_S = 75
 """Longer than proxies keep an idle connection (60 s is a usual one), so that they close first and never in the middle
 of a request. Stopping does not wait for it: idle connections are closed when the linger ends."""
 
+LOST_STARTS = 5
+"""How many workers in a row may end before they serve; one may be bad luck, such as another process' memory."""
+
 REFUSED = 1
 OUR_BUG = 70
 
@@ -103,6 +106,8 @@ class Master(Arbiter):  # type: ignore[misc]
         """Nothing listens yet."""
         self._linger_s = 0.0
         self._is_stopping = False
+        self._serving: set[int] = set()
+        self._lost_starts = 0
         self._slots = slots_for(service.cfg.workers)
         super().__init__(service)
 
@@ -130,7 +135,7 @@ class Master(Arbiter):  # type: ignore[misc]
         return None
 
     def reap_workers(self) -> None:
-        """Give back the slots of the workers that are gone, however they went."""
+        """Give back the slots of the workers that are gone, however they went; end where none comes to serve."""
         before = dict(self.WORKERS)
         try:
             super().reap_workers()
@@ -138,8 +143,25 @@ class Master(Arbiter):  # type: ignore[misc]
             for pid in before.keys() - self.WORKERS.keys():
                 self.app.duty.store.release(before[pid].slot)
         refusal = None if self._is_stopping else self.app.duty.startup.refusal()
+        if refusal is None and not self._is_stopping:
+            refusal = self._given_up(before.keys() - self.WORKERS.keys())
         if refusal is not None:
             raise HaltServer(refusal, REFUSED)
+
+    def _given_up(self, gone: set[int]) -> str | None:
+        """Why no more workers are started: gunicorn would replace for ever what crashes before it serves."""
+        came = self.app.duty.startup.served()
+        self._serving |= came
+        lost = len(gone - self._serving)
+        self._serving -= gone
+        self._lost_starts = lost + (0 if came else self._lost_starts)
+        if self._lost_starts < LOST_STARTS:
+            return None
+        return (
+            f"{self._lost_starts} workers in a row ended before they served; how, is in the lines above. "
+            "Give the service more memory or fewer workers (WEB_CONCURRENCY), "
+            "or build the model with other versions of its libraries"
+        )
 
     def handle_term(self) -> NoReturn:
         """Stop, but accept for a while: who routes requests here learns it from readiness only."""

@@ -71,7 +71,8 @@ class Startup:
         """One turn a worker is laid out; whoever takes the last one knows that all of them accept."""
         self._turns, turns = os.pipe()
         self._refusals, self._refuse = os.pipe()
-        for end in (self._turns, self._refusals):
+        self._served, self._serve = os.pipe()
+        for end in (self._turns, self._refusals, self._served):
             os.set_blocking(end, False)
         os.write(turns, b"." * (workers - 1) + b"!")
 
@@ -80,6 +81,16 @@ class Startup:
         with contextlib.suppress(BlockingIOError):
             return os.read(self._turns, 1) == b"!"
         return False
+
+    def serves(self, pid: int) -> None:
+        """Tell the master that this worker accepts."""
+        os.write(self._serve, struct.pack("=i", pid))
+
+    def served(self) -> set[int]:
+        """The workers that came to accept since this was last asked."""
+        with contextlib.suppress(BlockingIOError):
+            return {pid for (pid,) in struct.iter_unpack("=i", os.read(self._served, 65536))}
+        return set()
 
     def refuse(self, reason: str) -> None:
         """Tell the master why this worker cannot serve."""
@@ -172,6 +183,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
             )
             self.servers.append(server)
         heart = self.loop.create_task(self._beat())
+        self.duty.startup.serves(os.getpid())
         self._announce()
         await self._stopping.wait()
         await self._leave()

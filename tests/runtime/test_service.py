@@ -20,7 +20,7 @@ import pytest
 
 # A caller of `serve` with a tiny application: /readyz as the real one has it, the rest says who answered.
 SCRIPT = """
-import asyncio, json, os, sys
+import asyncio, json, os, signal, sys
 from types import SimpleNamespace
 
 told = json.loads(sys.argv[1])
@@ -38,6 +38,8 @@ def make_app(worker):
         raise Refused("golden row 3 does not reproduce")
     if told.get("fault") == "bug":
         raise ValueError("a bug")
+    if told.get("fault") == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
     count = lambda code: worker.store.row.__iadd__(1)
     worker.observe = count
 
@@ -208,6 +210,32 @@ def test_a_bug_in_a_worker_ends_the_service_with_its_traceback(start: Start) -> 
     service = start(fault="bug")
     assert service.wait(within=4) == 70
     assert "ValueError: a bug" in service.rest[1]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_that_crash_before_they_serve_end_the_service_and_are_not_replaced_for_ever(
+    start: Start, workers: int
+) -> None:
+    service = start(workers=workers, fault="crash")
+    assert service.wait(within=20) == 1
+    *lines, last, back = service.rest[1].splitlines(keepends=True)
+    assert sum("was sent SIGSEGV!" in line for line in lines) >= 5
+    assert re.fullmatch(
+        r"error: serve: \d workers in a row ended before they served; how, is in the lines above\. Give the service more "
+        r"memory or fewer workers \(WEB_CONCURRENCY\), or build the model with other versions of its libraries\n",
+        last,
+    )
+    assert back == BACK
+
+
+def test_workers_that_served_may_all_be_killed_again_and_again(start: Start) -> None:
+    service = ready(start(workers=3, drain_s=0))
+    for _ in range(3):
+        before = service.pids()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert service.ask()["pid"] not in before
+    assert service.end(signal.SIGTERM) == 0
 
 
 def test_readiness_turns_within_200_ms_and_every_answer_then_closes_its_connection(start: Start) -> None:
