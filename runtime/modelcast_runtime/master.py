@@ -27,7 +27,7 @@ KEEPALIVE_S = 75
 of a request. Stopping does not wait for it: idle connections are closed when the linger ends."""
 
 LOST_STARTS = 5
-"""How many workers in a row may end before they serve; one may be bad luck, such as another process' memory."""
+"""How many workers in a row may end before they serve, while none serves; one may be bad luck."""
 
 REFUSED = 1
 OUR_BUG = 70
@@ -155,7 +155,7 @@ class Master(Arbiter):  # type: ignore[misc]
         lost = len(gone - self._serving)
         self._serving -= gone
         self._lost_starts = lost + (0 if came else self._lost_starts)
-        if self._lost_starts < LOST_STARTS:
+        if self._serving or self._lost_starts < LOST_STARTS:
             return None
         return (
             f"{self._lost_starts} workers in a row ended before they served; how, is in the lines above. "

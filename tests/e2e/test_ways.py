@@ -80,8 +80,10 @@ def digest_of(image: str) -> str:
 
 
 def answers_its_golden_rows(url: str, image: str) -> None:
-    """Over the wire as in the build."""
+    """Over the wire as in the build; a prediction.py has no rows, and was asked its examples in the build."""
     golden: dict[str, Any] = json.loads(docker("run", "--rm", image, "cat", "/opt/app-root/bundle/golden.json"))
+    if not golden["rows"]:
+        return
     answer = httpx.post(f"{url}/predict", json={"instances": golden["rows"]}, timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"] == golden["predictions"]
