@@ -20,8 +20,9 @@ from packaging.utils import canonicalize_name
 
 from modelcast_builder import environment
 from modelcast_builder.config import BuildSettings, build_settings
-from modelcast_builder.environment import Lock, index, lock_text, parse_lock, remembered
+from modelcast_builder.environment import Lock, lock_text, parse_lock, remembered
 from modelcast_builder.environment.venv import SAVED
+from modelcast_builder.environment.wheelhouse import missing_from
 from modelcast_builder.repack import repack
 from modelcast_builder.report import Reporter
 
@@ -94,7 +95,8 @@ def save_artifacts(settings: BuildSettings, at: Places, out: BinaryIO) -> None:
     if not is_bundle(at.bundle) or settings.environment is None:
         return
     lock = lock_of(open_bundle(at.bundle))
-    pins = index.missing_from(settings.wheelhouse, (*lock.packages, *lock.serving))
+    houses = (settings.wheelhouse,) if settings.wheelhouse else ()
+    pins = missing_from(houses, (*lock.packages, *lock.serving))
     wanted = {pin.partition("==")[0] for pin in pins}
     site = next(settings.environment.glob("lib/python3*/site-packages"))
     with tarfile.open(fileobj=out, mode="w|") as stream, tempfile.TemporaryDirectory() as aside:

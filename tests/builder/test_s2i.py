@@ -122,7 +122,7 @@ def built(make_bundle: MakeBundle, tmp_path: Path) -> tuple[BuildSettings, Place
     remembered.keep(tmp_path / "cache", "of-another-time", Lock(packages=(), serving=(), as_of=LOCK.as_of))
     wheelhouse = tmp_path / "wheelhouse"
     wheelhouse.mkdir()
-    for name in ("scikit_learn-1.9.1-cp311-cp311-linux_x86_64.whl", "msgspec-0.22.0-cp311-cp311-linux_x86_64.whl"):
+    for name in ("scikit_learn-1.9.1-py3-none-any.whl", "msgspec-0.22.0-py3-none-any.whl"):
         (wheelhouse / name).touch()
     settings = BuildSettings(
         variables={}, cache=tmp_path / "cache", environment=tmp_path / "environment", wheelhouse=wheelhouse

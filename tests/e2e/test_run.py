@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import time
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import SAMPLES, Start
-from tests.e2e.engine import Service, docker
+from tests.e2e.engine import START_S, Service, docker
 from tests.e2e.table import read_table
 
 STRICT = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -22,7 +23,11 @@ def answers(service: Service) -> None:
 
 
 def workers(service: Service) -> int:
-    """The processes below the master."""
+    """The processes below the master, once all of them accept, which the service says by its one line."""
+    until = time.monotonic() + START_S
+    while "serving " not in service.log():
+        assert time.monotonic() < until, service.log()
+        time.sleep(0.1)
     return len(docker("top", service.name, "-eo", "pid").splitlines()) - 2
 
 
