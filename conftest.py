@@ -7,16 +7,19 @@ import pytest
 TESTS = Path(__file__).parent / "tests"
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {
+    "test_artifact_kinds.py",
     "test_command_line.py",
     "test_configured.py",
+    "test_describe_golden.py",
     "test_environment.py",
     "test_git.py",
+    "test_immutable.py",
     "test_install.py",
-    "test_artifact_kinds.py",
     "test_kinds.py",
     "test_nachlass.py",
     "test_notebook_conventions.py",
     "test_offline.py",
+    "test_own_code.py",
     "test_private_index.py",
     "test_refusals.py",
     "test_unseen.py",
