@@ -12,6 +12,7 @@ LONG = {
     "test_configured.py",
     "test_describe_golden.py",
     "test_environment.py",
+    "test_fuzzed.py",
     "test_git.py",
     "test_immutable.py",
     "test_install.py",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcast_runtime import contract
-from modelcast_runtime.contract import Compilation, Provenance
+from modelcast_runtime.contract import Compilation, Manifest, Provenance
 
-from modelcast_builder import parameters, travel
+from modelcast_builder import card, parameters, travel
 from modelcast_builder.artifact import trust
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
@@ -77,11 +77,14 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
         writer.copy(path, path.relative_to(work).as_posix())
     writer.write(contract.GOLDEN, contract.encode(facts.described.golden))
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
+    model = next(record.sha256 for record in writer.records if record.path == facts.claim.model)
+    said = _manifest(facts, model, locked.sha256)
+    unlisted = Manifest(**said, files=())  # type: ignore[arg-type]
+    writer.write(contract.CARD, card.render(unlisted, facts.described.golden, lock))
     for name, content in trained.receipts.items():
         writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
     writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
-    model = next(record.sha256 for record in writer.records if record.path == facts.claim.model)
-    writer.finish(_manifest(facts, model, locked.sha256))
+    writer.finish(said)
 
 
 def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
@@ -98,6 +101,7 @@ def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
         "model": facts.claim.model,
         "signature": facts.described.signature,
         "parameters": facts.config.parameters,
+        "training": facts.described.training,
         "compilation": facts.compilation,
         "service": facts.config.service,
     }

@@ -45,6 +45,18 @@ class Bundle:
         sizes = {self.manifest.model: self.model.stat().st_size} | {record.path: record.size for record in loaded}
         return sum(sizes.values())
 
+    @property
+    def card(self) -> Path | None:
+        """The model card; None in a bundle that was sealed without one."""
+        listed = any(record.path == contract.CARD for record in self.manifest.files)
+        return self.root / contract.CARD if listed else None
+
+    def notebooks(self) -> dict[str, Path]:
+        """The executed notebooks by their path below `receipts/notebooks`; none where the receipts were left out."""
+        folder = self.root / contract.NOTEBOOKS
+        found = (path for path in folder.rglob("*.html") if path.is_file() and not path.is_symlink())
+        return {path.relative_to(folder).as_posix(): path for path in found}
+
     def provenance(self) -> Provenance | None:
         """When and from what the bundle was made; None where the receipts were left out. Raises `BundleError`."""
         present = (self.root / contract.PROVENANCE).is_file()

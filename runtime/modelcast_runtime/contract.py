@@ -14,10 +14,14 @@ BUNDLE_VERSION: Final = 1
 MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
 LOCK = "environment.lock"
+LOCK_PYTHON = "# python: "
+"""How the line of `environment.lock` begins that names the Python."""
 CODE = "code"
 RECEIPTS = "receipts"
 RECEIPT_HASHES = "receipts/hashes.json"
 PROVENANCE = "receipts/provenance.json"
+CARD = "model-card.html"
+NOTEBOOKS = "receipts/notebooks"
 
 Label = bool | int | float | str
 """A class, a category or a prediction, of the model's own type."""
@@ -73,6 +77,8 @@ class Signature(Contract, frozen=True, kw_only=True):
     outputs: tuple[Output, ...]
     classes: tuple[Label, ...] | None = None
     """A classifier's labels, a clusterer's cluster numbers, in the order of `predict_proba`'s columns."""
+    largest: float | None = None
+    """Numbers of a larger magnitude are too large for the model itself (a tree's are 32 bits); None: it takes all."""
 
     def gives(self, name: Wanted) -> bool:
         """Whether the model has this output."""
@@ -89,6 +95,16 @@ class Golden(Contract, frozen=True, kw_only=True):
     distances: tuple[tuple[float, ...], ...] | None = None
     tolerance: float = 1e-9
     """Absolute and relative; labels must be equal."""
+
+
+class Training(Contract, frozen=True, kw_only=True):
+    """The rows that told what the model takes: said to people, never enforced."""
+
+    source: str
+    """Where they come from, as the report says it."""
+    rows: int | None = None
+    ranges: dict[str, tuple[float, float]] = {}
+    """Smallest and largest value that was seen of an input of numbers."""
 
 
 class Evaluation(Contract, frozen=True, kw_only=True):
@@ -170,6 +186,7 @@ class Manifest(Contract, frozen=True, kw_only=True):
     signature: Signature
     parameters: dict[str, Any] = {}
     """What the notebooks were given, as JSON has it."""
+    training: Training | None = None
     evaluation: Evaluation | None = None
     compilation: Compilation
     service: ServiceDefaults = ServiceDefaults()

@@ -1,11 +1,12 @@
-"""Everything that is not scoring, as a Flask application: health, metrics, the model's own description."""
+"""Everything that is not scoring, as a Flask application: health, metrics, the model's own description, its page."""
 
 from collections.abc import Callable
+from functools import cache
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
-from modelcast_runtime import metrics, problems, schema
+from modelcast_runtime import browser, docs_page, metrics, model_page, openapi, problems, schema
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.contract import encode
 from modelcast_runtime.health import Health
@@ -19,10 +20,12 @@ def create_pages(
     bundle: Bundle, store: Store, health: Health, settings: Settings, scoring_paths: tuple[str, ...]
 ) -> Flask:
     """The pages of one bundle."""
-    pages = Flask("modelcast", static_folder=None)
+    pages = Flask("modelcast", static_folder=None, template_folder=str(browser.FILES))
+    pages.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     _add_health(pages, health)
     _add_metrics(pages, bundle, store, settings.metrics_prefix)
     _add_description(pages, bundle, settings)
+    _add_browser(pages, bundle, settings)
     for path in scoring_paths:
         # The lane answers POST before it comes here; Flask knows the path so that a GET is a 405 and says `Allow`.
         pages.add_url_rule(path, path, _never, methods=["POST"], provide_automatic_options=False)
@@ -32,7 +35,6 @@ def create_pages(
 
 
 def _add_health(pages: Flask, health: Health) -> None:
-    pages.add_url_rule("/", "alive", lambda: {"status": "alive"})
     pages.add_url_rule("/healthz", "healthz", lambda: {"status": "ok"})
     pages.add_url_rule("/readyz", "readyz", lambda: (health.report(), 200 if health.is_ready() else 503))
 
@@ -51,6 +53,53 @@ def _add_description(pages: Flask, bundle: Bundle, settings: Settings) -> None:
     described = encode(schema.request_schema(bundle.manifest, settings))
     pages.add_url_rule("/info", "info", _fixed(information, _JSON))
     pages.add_url_rule("/schema", "schema", _fixed(described, "application/schema+json"))
+    pages.add_url_rule("/openapi.json", "openapi", _fixed(encode(openapi.document(bundle, settings)), _JSON))
+
+
+def _add_browser(pages: Flask, bundle: Bundle, settings: Settings) -> None:
+    # Made when the first browser asks: most replicas never see one.
+    @cache
+    def model() -> bytes:
+        return _rendered(pages, "model.html", model_page.facts(bundle))
+
+    @cache
+    def docs() -> bytes:
+        return _rendered(pages, "docs.html", docs_page.facts(openapi.document(bundle, settings)))
+
+    def front() -> Response:
+        # JSON first: whoever takes anything is no browser (KServe's clients ask whether the service is alive).
+        wants_page = request.accept_mimetypes.best_match([_JSON, "text/html"]) == "text/html"
+        answer = browser.html(model()) if wants_page else Response(b'{"status":"alive"}\n', content_type=_JSON)
+        answer.vary.add("Accept")
+        return answer
+
+    def asset(address: str) -> Response:
+        return browser.asset(address) or abort(404)
+
+    pages.add_url_rule("/", "front", front)
+    pages.add_url_rule("/docs", "docs", lambda: browser.html(docs()))
+    pages.add_url_rule("/assets/<path:address>", "asset", asset)
+    _add_sealed(pages, bundle)
+
+
+def _add_sealed(pages: Flask, bundle: Bundle) -> None:
+    """The pages that the build made, each alone behind its own policy."""
+    notebooks = bundle.notebooks()
+
+    def card() -> Response:
+        content = b"" if bundle.card is None else bundle.card.read_bytes()
+        return browser.html(content, browser.card_policy(content)) if content else abort(404)
+
+    def notebook(name: str) -> Response:
+        path = notebooks.get(name) or abort(404)
+        return browser.html(path.read_bytes(), browser.NOTEBOOK_POLICY)
+
+    pages.add_url_rule("/card", "card", card)
+    pages.add_url_rule("/notebooks/<path:name>", "notebook", notebook)
+
+
+def _rendered(pages: Flask, template: str, facts: dict[str, object]) -> bytes:
+    return pages.jinja_env.get_template(template).render(assets=browser.addresses(), **facts).encode()
 
 
 def _document(bundle: Bundle) -> dict[str, object]:

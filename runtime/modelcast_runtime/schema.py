@@ -1,46 +1,97 @@
 """JSON Schema (2020-12) of the own request format, made from the signature."""
 
-from modelcast_runtime.contract import Column, Manifest, Signature
+import re
+from collections.abc import Iterator
+
+from modelcast_runtime.contract import Column, Dtype, Label, Manifest, Signature, label_text
 from modelcast_runtime.settings import Settings
 
 _TYPES: dict[str, dict[str, object]] = {
     "bool": {"type": "boolean"},
     # 41.0 is an integer to JSON Schema as it is to us; 41.5 is not.
     "int64": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
-    "float32": {"type": "number"},
+    # The largest number that 32 bits do not round to infinity.
+    "float32": {"type": "number", "minimum": -3.4028235677973362e38, "maximum": 3.4028235677973362e38},
     "float64": {"type": "number"},
     "string": {"type": "string"},
-    "datetime": {"type": "string", "format": "date-time"},
+    # The years that 64 bits of nanoseconds hold whole.
+    "datetime": {"type": "string", "format": "date-time", "pattern": "^(1(69|[7-9]\\d)|2([01]\\d|2[0-5]))\\d-"},
 }
+_FIELDS: dict[Dtype, str] = {
+    "bool": "(true|false)",
+    "int64": "[-+]?[0-9]{1,18}",
+    "float32": r"[-+]?([0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9])?",
+    "float64": r"[-+]?([0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9])?",
+    "string": r'("([^"]|"")*"|[^",\r\n]+)',
+    "datetime": r"(1[7-9]|2[01])\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?Z?)?",
+}
+_SPECIAL = re.compile(r"[.*+?^${}()|\[\]\\/]")
 
 Schema = dict[str, object]
 
 
 def request_schema(manifest: Manifest, settings: Settings) -> Schema:
     """What `POST /predict` takes as JSON, under the settings in force."""
-    signature, takes_extra = manifest.signature, settings.extra_inputs == "ignore"
     head: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Request to {manifest.name}"}
-    if signature.layout == "object":
+    if not manifest.signature.inputs:  # own code, which alone knows what it takes
         return {**head, "type": "object"}
-    rows = {"type": "array", "minItems": 1, "maxItems": settings.limits.rows}
-    by_name: Schema = {**rows, "items": {"$ref": "#/$defs/record"}}
-    any_rows: Schema = {**rows, "items": {"anyOf": _row_forms(signature)}}
+    forms = request_forms(manifest, settings, "#/$defs/")
+    return {**head, "anyOf": list(forms.values()), "$defs": row_schemas(manifest, settings)}
+
+
+def row_schemas(manifest: Manifest, settings: Settings) -> dict[str, Schema]:
+    """One row as an object by name (`record`) and as a list in the signature's order (`row`)."""
+    signature = manifest.signature
+    return {"record": _record(signature, settings.extra_inputs == "ignore"), "row": _row(signature)}
+
+
+def csv_schema(manifest: Manifest) -> Schema:
+    """What `POST /predict` takes as `text/csv`, with the inputs in their order; others are taken too.
+
+    Narrower than the service where a pattern cannot tell: huge numbers, days after the 28th, bounds.
+    """
+    columns = manifest.signature.inputs
+    header = ",".join(_escaped(_csv_field(column.name)) for column in columns)
+    row = ",".join(_csv_cell(column) for column in columns)
+    return {"type": "string", "pattern": rf"^{header}(\r?\n{row})+(\r?\n)?$"}
+
+
+def _csv_cell(column: Column) -> str:
+    field = _FIELDS[column.dtype]
+    if column.categories is not None and column.unknown == "refuse":
+        field = "(" + "|".join(_csv_labels(column.categories)) + ")"
+    return f"({field})?" if column.nullable else field
+
+
+def _csv_labels(categories: tuple[Label, ...]) -> Iterator[str]:
+    return (_escaped(_csv_field(label_text(label))) for label in categories)
+
+
+def _csv_field(text: str) -> str:
+    return text if text and not set(text) & set('",\r\n') else '"' + text.replace('"', '""') + '"'
+
+
+def _escaped(text: str) -> str:
+    # Not re.escape: what it escapes is no ECMAScript.
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def request_forms(manifest: Manifest, settings: Settings, refs: str) -> dict[str, Schema]:
+    """The forms of a request by name; they refer to `row_schemas` at `refs`."""
+    signature, takes_extra = manifest.signature, settings.extra_inputs == "ignore"
+    kinds: list[Schema] = [{"$ref": f"{refs}row"}, {"$ref": f"{refs}record"}]
+    if signature.layout == "text":
+        kinds.append(_cell(signature.inputs[0], signature))
+    rows: Schema = {"type": "array", "minItems": 1, "maxItems": settings.limits.rows}
+    # All rows of a request have the form of the first.
+    any_rows: Schema = {"anyOf": [{**rows, "items": kind} for kind in kinds]}
     return {
-        **head,
-        "anyOf": [
-            _wrapped("instances", any_rows),
-            any_rows,
-            _wrapped("records", by_name),
-            _wrapped("columns", _columns(signature, takes_extra)),
-            _wrapped("split", _split(signature, takes_extra)),
-        ],
-        "$defs": {"record": _record(signature, takes_extra), "row": _row(signature)},
+        "instances": _wrapped("instances", any_rows),
+        "rows": any_rows,
+        "records": _wrapped("records", {**rows, "items": {"$ref": f"{refs}record"}}),
+        "columns": _wrapped("columns", _columns(signature, takes_extra)),
+        "split": _wrapped("split", _split(signature, takes_extra)),
     }
-
-
-def _row_forms(signature: Signature) -> list[Schema]:
-    forms: list[Schema] = [{"$ref": "#/$defs/row"}, {"$ref": "#/$defs/record"}]
-    return [*forms, _cell(signature.inputs[0])] if signature.layout == "text" else forms
 
 
 def _wrapped(key: str, content: Schema) -> Schema:
@@ -51,7 +102,7 @@ def _record(signature: Signature, takes_extra: bool) -> Schema:
     inputs = signature.inputs
     return {
         "type": "object",
-        "properties": {column.name: _cell(column) for column in inputs},
+        "properties": {column.name: _cell(column, signature) for column in inputs},
         "required": [column.name for column in inputs],
         "additionalProperties": takes_extra,
     }
@@ -61,7 +112,7 @@ def _row(signature: Signature) -> Schema:
     width = len(signature.inputs)
     return {
         "type": "array",
-        "prefixItems": [_cell(column) for column in signature.inputs],
+        "prefixItems": [_cell(column, signature) for column in signature.inputs],
         "minItems": width,
         "maxItems": width,
     }
@@ -69,7 +120,8 @@ def _row(signature: Signature) -> Schema:
 
 def _columns(signature: Signature, takes_extra: bool) -> Schema:
     record = _record(signature, takes_extra)
-    columns = {column.name: {"type": "array", "minItems": 1, "items": _cell(column)} for column in signature.inputs}
+    values: Schema = {"type": "array", "minItems": 1}
+    columns = {column.name: {**values, "items": _cell(column, signature)} for column in signature.inputs}
     return {**record, "properties": columns}
 
 
@@ -87,13 +139,20 @@ def _split(signature: Signature, takes_extra: bool) -> Schema:
     }
 
 
-def _cell(column: Column) -> Schema:
-    cell: Schema = {**_TYPES[column.dtype], **_bounds(column)}
+def _cell(column: Column, signature: Signature) -> Schema:
+    cell: Schema = {**_TYPES[column.dtype], **_bounds(column, signature.largest)}
     if column.categories is not None and column.unknown == "refuse":
         cell = {"enum": list(column.categories)}
     return {"anyOf": [cell, {"type": "null"}]} if column.nullable else cell
 
 
-def _bounds(column: Column) -> Schema:
-    bounds = {"minimum": column.minimum, "maximum": column.maximum}
+def _bounds(column: Column, largest: float | None) -> Schema:
+    low, high = [column.minimum], [column.maximum]
+    if largest is not None and column.dtype == "float64":
+        low.append(-largest)
+        high.append(largest)
+    bounds = {
+        "minimum": max((bound for bound in low if bound is not None), default=None),
+        "maximum": min((bound for bound in high if bound is not None), default=None),
+    }
     return {name: bound for name, bound in bounds.items() if bound is not None}

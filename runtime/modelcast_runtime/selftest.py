@@ -17,7 +17,7 @@ from modelcast_runtime.problems import counted
 from modelcast_runtime.settings import read_settings
 from modelcast_runtime.store import Store
 
-_PAGES = ("/healthz", "/readyz", "/metrics", "/schema", "/info")
+_PAGES = ("/healthz", "/readyz", "/metrics", "/schema", "/info", "/openapi.json", "/docs")
 
 
 def run(root: Path, example_file: Path | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Described, InputOverride
-from modelcast_runtime.contract import Column
+from modelcast_runtime.contract import Column, Training
 
 Describe = Callable[..., Described]
 FLOATS = ("a float64", "b float64", "c float64")
@@ -312,3 +312,24 @@ def test_bounds_of_a_text_are_refused(describe: Describe) -> None:
     assert str(refused.value) == (
         "describe: inputs.sex in modelcast.yaml has min or max, and its dtype is string. Write bounds for numbers only"
     )
+
+
+def test_the_rows_of_training_tell_their_ranges(describe: Describe) -> None:
+    told = describe("columns_of_every_kind").training
+    ranges = {"age": (20.0, 78.0), "count": (0.0, 4.0)}
+    assert told == Training(source="the rows given to Pipeline.fit", rows=60, ranges=ranges)
+    assert describe("array_told_by_its_width").training == Training(source="the model's own attributes")
+
+
+@pytest.mark.parametrize(
+    ("name", "with_code", "largest"),
+    [
+        ("canonical_forest", False, 3.4028235677973362e38),
+        ("canonical_boosting", False, None),
+        ("canonical_forest", True, None),  # own code may loop over a number: it is not asked
+    ],
+)
+def test_numbers_that_are_too_large_for_the_model_are_told(
+    describe: Describe, name: str, with_code: bool, largest: float | None
+) -> None:
+    assert describe(name, with_code=with_code).signature.largest == largest

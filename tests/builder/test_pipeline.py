@@ -92,7 +92,10 @@ def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Reposito
     assert left(tmp_path) == ["bundle"]
     assert bundle.manifest.name == "my-repo"
     sealed = [record.path for record in bundle.manifest.files]
-    assert sealed == ["code/own.py", "code/räume/my module.py", "environment.lock", "golden.json", "model.joblib"]
+    assert sealed == [
+        *("code/own.py", "code/räume/my module.py"),
+        *("environment.lock", "golden.json", "model-card.html", "model.joblib"),
+    ]
     assert [step.name for step in reporter.steps] == STEPS
     provenance = bundle.provenance()
     assert provenance is not None

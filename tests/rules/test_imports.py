@@ -17,7 +17,7 @@ RUNTIME_MAY = {"a2wsgi", "flask", "gunicorn", "msgspec", "numpy", "orjson", "pro
 # What the model's own environment brings, imported where a model is at hand and never at import.
 OF_THE_MODEL = {"joblib", "pandas", "sklearn"}
 BUILDER_MAY = {
-    "click", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "packaging", "rich",
+    "click", "jinja2", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "packaging", "rich",
     "traitlets", "uv", "yaml",
 }  # fmt: skip
 INSIDE_MAY = {

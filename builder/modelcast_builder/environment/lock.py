@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from modelcast_runtime import contract
+
 from modelcast_builder.errors import BuildError
 
 STEP = "environment"
 HEAD = "# The environment that the model was built in and is served from, made by modelcast."
-PYTHON = "# python: "
+PYTHON = contract.LOCK_PYTHON
 AS_OF = "# as of: "
 NO_DATE = "no date"
 PIN = r"(?!modelcast(-runtime)?==)[a-z0-9]+(-[a-z0-9]+)*==[0-9][\w.!+]*"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelcast_runtime import contract
 
-from . import canonical, examples, goldens, inputs, loading, outputs, own, probe
+from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, seen
 from .messages import Answer, Described, DescribeRequest, Refusal, Refused
 
 
@@ -75,6 +75,9 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     chosen = goldens.choose(columns, taken.layout, rows)
     task = outputs.task_of(model, request.task)
     signature = outputs.describe(model, task, taken.layout, columns, chosen.rows)
+    if taken.layout != "text" and not any(Path(request.code).iterdir()):  # own code may loop over a number
+        signature = msgspec.structs.replace(signature, largest=probe.largest(model, taken, chosen.rows[0]))
     golden = goldens.answer(model, signature, chosen.rows)
     goldens.check_against_training(model, golden, chosen, taken.layout, rows)
-    return Described(task=task, signature=signature, golden=golden, source=rows.source)
+    training = seen.describe(rows, columns)
+    return Described(task=task, signature=signature, golden=golden, source=rows.source, training=training)

@@ -21,6 +21,8 @@ class Examples:
     is_recorded: bool = False
     """The very rows of the fit: a frame among them is how the model takes its rows."""
     text_name: str = "text"
+    count: int | None = None
+    """How many rows there were where `rows` is a sample of them."""
     golden: Any = None
     """Rows for the golden answers where `rows` cannot give them (the model alone told the signature)."""
     words: tuple[str, ...] = ()
@@ -141,6 +143,7 @@ def _from_record(record: dict[str, Any]) -> Examples:
         source=f"the rows given to {record['estimator'].rpartition('.')[2]}.fit",
         is_recorded=True,
         text_name=name,
+        count=record.get("rows"),
     )
 
 

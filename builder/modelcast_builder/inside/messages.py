@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from modelcast_runtime.contract import Contract, Dtype, Golden, Label, Signature, Task
+from modelcast_runtime.contract import Contract, Dtype, Golden, Label, Signature, Task, Training
 
 
 class InputOverride(Contract, frozen=True, kw_only=True):
@@ -89,6 +89,7 @@ class Described(Contract, frozen=True, kw_only=True):
     golden: Golden
     source: str
     """Which source told the signature, for the report."""
+    training: Training | None = None
     notes: tuple[str, ...] = ()
 
 

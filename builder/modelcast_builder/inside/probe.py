@@ -12,6 +12,8 @@ from .examples import Examples
 from .inputs import Inputs
 
 Row = tuple[Cell, ...]
+_MAGNITUDES = (1.7976931348623157e308, 3.4028235677973362e38, 1e30, 1e15)
+"""The largest of 64 bits, the largest that 32 bits do not round to infinity, two that leave a scaler room."""
 _UNSEEN_TEXT = "a category that no training data holds"
 
 
@@ -23,6 +25,23 @@ def probe(model: Any, inputs: Inputs, examples: Examples) -> tuple[Column, ...]:
     asked = _Asked(model, inputs)
     columns = tuple(_unknown(column, index, row, asked) for index, column in enumerate(inputs.columns))
     return _nullable(columns, row, asked, inputs.fixed)
+
+
+def largest(model: Any, inputs: Inputs, row: Row) -> float | None:
+    """The largest magnitude that the model takes in all its numbers; None where it takes every one, or none of these.
+
+    It is told to clients: a request that no model of this kind could answer is not described as possible.
+    """
+    numbers = [column.dtype == "float64" and column.categories is None for column in inputs.columns]
+    asked = _Asked(model, inputs)
+    for magnitude in _MAGNITUDES:
+        if all(asked.answers(_with(row, numbers, number)) for number in (magnitude, -magnitude)):
+            return None if magnitude == _MAGNITUDES[0] else magnitude
+    return None
+
+
+def _with(row: Row, numbers: list[bool], number: float) -> Row:
+    return tuple(number if replaced else value for value, replaced in zip(row, numbers, strict=True))
 
 
 class _Asked:

@@ -1,0 +1,25 @@
+"""A thousand requests made from the description of the service find nothing that it does otherwise than described."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commands import Modelcast
+from tests.acceptance.workshop import Workshop
+
+SCHEMATHESIS = Path(sys.executable).with_name("st")
+
+
+@pytest.mark.parametrize("name", ["breast-cancer", "text"])
+def test_schemathesis_finds_nothing(workshop: Workshop, modelcast: Modelcast, tmp_path: Path, name: str) -> None:
+    bundle = workshop.begin(name).result().built.root
+    with modelcast.serving(bundle, workers=1) as service:
+        done = subprocess.run(
+            [SCHEMATHESIS, "run", f"{service.url}/openapi.json", "--url", service.url, "--max-examples", "1000",
+             "--seed", "1", "--no-color"],
+            cwd=tmp_path, env=modelcast.environment({}), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " found " not in done.stdout

@@ -1,0 +1,172 @@
+"""The page in a real browser: tried by mouse and keyboard, on a desk and on a phone, in the light and in the dark."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commands import Modelcast, Service
+from tests.e2e.browser import Browser, Page, started
+from tests.e2e.conftest import SAMPLES, tool
+from tests.e2e.engine import ROOT
+
+PICTURES = ROOT / "build" / "pictures"
+SIZES = {"desk": (1280, 900, False), "phone": (390, 844, True)}
+PENGUIN = {
+    "island": "Biscoe",
+    "bill_length_mm": "47.5",
+    "bill_depth_mm": "14",
+    "flipper_length_mm": "212",
+    "body_mass_g": "4875",
+    "sex": "female",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; installed where it is missing."""
+    if shutil.which("chromium") is None:
+        tool("apt-install.sh", "chromium")
+    with started("chromium") as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def penguins() -> Iterator[Service]:
+    """The sample as `modelcast serve` builds and serves it."""
+    modelcast = Modelcast(cache=ROOT / "build" / "test-cache")
+    with modelcast.serving(SAMPLES / "penguins", workers=1) as service:
+        yield service
+
+
+@pytest.fixture(params=[(size, scheme) for size in SIZES for scheme in ("light", "dark")], ids="-".join)
+def page(request: pytest.FixtureRequest, browser: Browser, penguins: Service) -> Iterator[Page]:
+    """The page, opened; nothing may complain, and nobody else may be asked, whatever a test does with it."""
+    (size, scheme) = request.param
+    width, height, is_phone = SIZES[size]
+    opened = browser.page(width, height, scheme=scheme, is_phone=is_phone)
+    opened.open(f"{penguins.url}/")
+    yield opened
+    # What a test provoked is a network's complaint about our own answer; anything else is ours.
+    assert [error for error in opened.errors if "status of 400" not in error] == []
+    assert {url for url in opened.requests if not url.startswith((f"{penguins.url}/", "blob:"))} == set()
+    assert opened.run("document.documentElement.scrollWidth <= innerWidth"), "it must not scroll sideways"
+    opened.picture(PICTURES / f"{request.node.originalname.removeprefix('test_')}-{size}-{scheme}.png")
+
+
+def field(page: Page, name: str) -> str:
+    """The selector of the control with this label."""
+    return "#" + str(
+        page.run(f"[...document.querySelectorAll('label')].find((it) => it.innerText === '{name}').htmlFor")
+    )
+
+
+def fill(page: Page, **cells: str) -> None:
+    """Fill the form as a person does."""
+    for name, text in cells.items():
+        control = field(page, name)
+        if page.run(f"document.querySelector('{control}').tagName") == "SELECT":
+            page.choose(control, text)
+        else:
+            page.write(control, text)
+
+
+def test_the_form_is_filled_sent_and_answered(page: Page, penguins: Service) -> None:
+    assert page.text("h1") == "penguins"
+    fill(page, **PENGUIN)
+    page.click("#form-one [type=submit]")
+    page.until("document.querySelector('.prediction')")
+    row = {name: float(text) if text.replace(".", "").isdigit() else text for name, text in PENGUIN.items()}
+    answer = penguins.ask("/predict?proba=true", json=[row]).json()
+    assert page.text(".prediction") == answer["predictions"][0]
+    shares = sorted(answer["probabilities"][0].items(), key=lambda pair: -pair[1])
+    lines = page.text(".bars").splitlines()
+    assert lines == [text for label, share in shares for text in (label, f"{share * 100:.1f} %")]
+    page.until("document.querySelector('.track > div').style.width !== ''")
+    widths = page.run("[...document.querySelectorAll('.track > div')].map((it) => parseFloat(it.style.width))")
+    assert widths == pytest.approx([share * 100 for _, share in shares])
+
+
+def test_an_error_is_shown_at_the_field_that_it_names(page: Page) -> None:
+    fill(page, body_mass_g="4,5 kg")
+    page.press("Enter", 13)  # as from the keyboard
+    page.until("document.querySelector('.alert')")
+    control = field(page, "body_mass_g")
+    assert page.text(f"{control}-wrong") == "Expected a number, got string."
+    assert page.run(f"document.querySelector('{control}').getAttribute('aria-invalid')") == "true"
+    assert page.run(f"document.activeElement === document.querySelector('{control}')")
+    assert page.text("#shown").startswith("Wrong type\n")
+    assert "$.instances[0].body_mass_g: expected a number, got string." in page.text("#shown")
+    assert page.run("document.querySelectorAll('[aria-invalid]').length") == 1
+    page.write(control, "4500")
+    assert page.run("document.querySelectorAll('[aria-invalid]').length") == 0
+
+
+def test_a_file_of_rows_is_uploaded_and_answered(page: Page, penguins: Service, tmp_path: Path) -> None:
+    names = list(PENGUIN)
+    rows = [PENGUIN, PENGUIN | {"bill_length_mm": ""}, PENGUIN | {"island": "Torgersen", "bill_depth_mm": "19"}]
+    file = tmp_path / "penguins.csv"
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    page.click("#tab-several")
+    page.upload("#file", file)
+    page.until("document.querySelector('#rows').value.includes('Torgersen,47.5,19,')")
+    page.click("#form-several [type=submit]")
+    page.until("document.querySelector('#shown table')")
+    answer = penguins.ask(content=file.read_bytes(), headers={"Content-Type": "text/csv"}).json()
+    shown = page.run("[...document.querySelectorAll('#shown tbody tr')].map((it) => it.children[1].innerText)")
+    assert shown == answer["predictions"]
+    assert page.text("#code").endswith("--data-binary @rows.csv")
+
+
+def test_a_wrong_line_is_named_and_selected(page: Page) -> None:
+    page.click("#tab-several")
+    page.write("#rows", "\t".join(PENGUIN) + "\nBiscoe\t47\t14\t212\t4875\tmale\nMars\t47\t14\t212\t4875\tmale")
+    page.click("#form-several [type=submit]")
+    page.until("document.querySelector('.alert')")
+    wrong = 'line 3, column island: expected one of "Biscoe", "Dream", "Torgersen", got another string.'
+    assert page.text("#rows-wrong") == wrong
+    chosen = "(() => { const it = document.querySelector('#rows'); return it.value.slice(it.selectionStart, it.selectionEnd); })()"
+    assert page.run(chosen) == "Mars\t47\t14\t212\t4875\tmale"
+
+
+def test_the_request_as_code_asks_the_same(page: Page, penguins: Service) -> None:
+    fill(page, **PENGUIN | {"sex": "(missing)"})
+    page.click("#form-one [type=submit]")
+    page.until("document.querySelector('.prediction')")
+    said = page.text(".prediction")
+    done = subprocess.run(["bash", "-c", page.text("#code")], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["predictions"] == [said]
+    # The tab is reached and changed by the keyboard alone.
+    page.run("document.querySelector('#tab-curl').focus()")
+    page.press("ArrowRight", 39)
+    assert page.run("document.activeElement.id") == "tab-python"
+    program = page.text("#code")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"['{said}']\n"
+    page.press("ArrowRight", 39)
+    logged = page.run(
+        f"(async () => {{ const said = []; const console = {{ log: (it) => said.push(it) }};\n{page.text('#code')}\nreturn said; }})()"
+    )
+    assert logged == [[said]]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("docs", "Inputs of a row"), ("card", "What it takes"), ("notebooks/train.html", "Which penguin is it?")],
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_there_is_to_read(browser: Browser, penguins: Service, path: str, words: str, scheme: str) -> None:
+    opened = browser.page(1280, 900, scheme=scheme)
+    opened.open(f"{penguins.url}/{path}")
+    assert words in opened.text("body")
+    assert opened.errors == []
+    assert {url for url in opened.requests if not url.startswith((f"{penguins.url}/", "data:"))} == set()
+    opened.picture(PICTURES / f"{path.replace('/', '-').removesuffix('.html')}-{scheme}.png")
