@@ -40,8 +40,9 @@ All rows of a request have the same form: objects by name, or lists in the order
 silently: a number is a number, a text is a text.
 
 Beside the forms below, a table may come as `{"columns": {name: [value, ...]}}` or
-`{"split": {"columns": [name, ...], "data": [[value, ...], ...]}}`; `GET /schema` describes every form. The body may be
-compressed (`Content-Encoding: gzip` or `deflate`).
+`{"split": {"columns": [name, ...], "data": [[value, ...], ...]}}`; `GET /schema` describes every form. The form field
+`json_args` of nachlass' clients is read too, and answered with a bare list. The body may be compressed
+(`Content-Encoding: gzip` or `deflate`).
 """
 
 

@@ -279,7 +279,7 @@ def test_own_code_is_sealed_with_what_it_loads_and_held_to_its_examples(
     manifest = bundle.manifest
     assert (manifest.format, manifest.task, manifest.model) == ("python", "generic", "code/prediction.py")
     assert [record.path for record in manifest.files] == [
-        "code/prediction.py", "code/words/table.json", "environment.lock", "golden.json",
+        "code/prediction.py", "code/words/table.json", "environment.lock", "golden.json", "model-card.html",
     ]  # fmt: skip
     assert said == [
         "discover: found prediction.py with predict(); explore.ipynb is documentation",

@@ -23,6 +23,7 @@ from modelcast_runtime.contract import (
     ServiceDefaults,
     Signature,
     Step,
+    Training,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -56,6 +57,7 @@ signatures = st.builds(
     inputs=tuples(columns),
     outputs=tuples(outputs),
     classes=st.none() | tuples(labels),
+    largest=st.none() | numbers,
 )
 goldens = st.builds(
     Golden,
@@ -64,6 +66,12 @@ goldens = st.builds(
     probabilities=shares,
     distances=shares,
     tolerance=numbers,
+)
+trainings = st.builds(
+    Training,
+    source=texts,
+    rows=st.none() | st.integers(0, 9),
+    ranges=st.dictionaries(texts, st.tuples(numbers, numbers), max_size=3),
 )
 evaluations = st.builds(
     Evaluation, data=texts, rows=st.integers(0, 9), metrics=st.dictionaries(texts, numbers, max_size=3)
@@ -88,6 +96,7 @@ manifests = st.builds(
     task=st.sampled_from(["classifier", "regressor", "clusterer", "text", "generic"]),
     model=texts,
     signature=signatures,
+    training=st.none() | trainings,
     evaluation=st.none() | evaluations,
     compilation=compilations,
     service=services,
@@ -110,6 +119,7 @@ EVERY: dict[type[Any], Any] = {
     Signature: signatures,
     Golden: goldens,
     Evaluation: evaluations,
+    Training: trainings,
     Compilation: compilations,
     Example: st.builds(Example, request=documents, response=documents),
     Limits: st.builds(Limits, body_bytes=st.integers(1, 9), header_s=st.floats(0.1, 3600)),
@@ -199,7 +209,8 @@ def test_the_manifest_has_exactly_these_keys() -> None:
     promised = {
         "bundle_version", "name", "version", "format", "framework", "task", "signature", "evaluation", "compilation", "files",
     }  # fmt: skip
-    assert set(json.loads(contract.encode(SMALL))) == promised | {"description", "model", "parameters", "service"}
+    other = {"description", "model", "parameters", "service", "training"}
+    assert set(json.loads(contract.encode(SMALL))) == promised | other
 
 
 def altered(path: list[Any], key: str, value: object) -> bytes:

@@ -80,4 +80,5 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
     for column in printed["signature"]["inputs"]:  # what version 1 did not know yet is as it was
         assert (column.pop("ordered"), column.pop("missing_as")) == (False, "NaN")
     assert printed.pop("parameters") == {}
+    assert (printed.pop("training"), printed["signature"].pop("largest")) == (None, None)
     assert printed == json.loads((V1 / contract.MANIFEST).read_bytes())

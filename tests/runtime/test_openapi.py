@@ -39,7 +39,10 @@ def validator(document: dict[str, Any], part: Any) -> Draft202012Validator:
 
 def test_every_route_is_described_and_none_beside(make_bundle: MakeBundle) -> None:
     bundle = open_bundle(make_bundle())
-    store, settings = Store.create(layout_for(bundle.manifest), slots=1), read_settings({}, {}, bundle.manifest.service)
+    store, settings = (
+        Store.create(layout_for(bundle.manifest, bundle.golden), slots=1),
+        read_settings({}, {}, bundle.manifest.service),
+    )
     health = Health(golden_rows=5, is_draining=lambda: False)
     pages = create_pages(bundle, store, health, settings, scoring_paths=("/predict",))
     routes = {
