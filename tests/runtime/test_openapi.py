@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from modelcast_runtime import schema
+from modelcast_runtime import docs_page, model_page, schema
 from modelcast_runtime.bundle import open_bundle
-from modelcast_runtime.contract import Column, Signature
+from modelcast_runtime.contract import Column, Golden, Signature
 from modelcast_runtime.health import Health
 from modelcast_runtime.metrics import layout_for
 from modelcast_runtime.pages import create_pages
@@ -177,3 +177,17 @@ def test_the_pattern_of_a_csv(row: list[str], fits: bool) -> None:
     csv.writer(target, lineterminator="\n").writerows([[column.name for column in MIXED], row])
     assert taken(MIXED, target.getvalue()) is fits
     assert taken(MIXED, target.getvalue().replace("c.d", "c-d")) is False
+
+
+def test_own_code_takes_and_gives_what_it_likes(make_bundle: MakeBundle) -> None:
+    own = Signature(layout="object", inputs=(), outputs=())
+    bundle = open_bundle(make_bundle("array", signature=own, golden=Golden(rows=(), predictions=())))
+    document = described_of(bundle, read_settings({}, {}, bundle.manifest.service))
+    predict = document["paths"]["/predict"]["post"]
+    assert predict["parameters"] == []
+    assert predict["requestBody"]["content"] == {"application/json": {"schema": {"type": "object"}}}
+    assert "examples" not in predict["responses"]["200"]["content"]["application/json"]
+    assert validator(document, {"$ref": "#/components/schemas/answer"}).is_valid(["anything"])
+    assert docs_page.facts(document)["tags"]
+    facts = model_page.facts(bundle)
+    assert (facts["fields"], facts["model"]["examples"], facts["golden_rows"]) == ([], [], 0)

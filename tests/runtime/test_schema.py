@@ -15,6 +15,7 @@ from modelcast_runtime.contract import Column, Compilation, Manifest, ServiceDef
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.schema import request_schema
 from modelcast_runtime.settings import read_settings
+from msgspec import structs
 
 MakeBundle = Callable[..., Path]
 MakeClient = Callable[..., Any]
@@ -193,3 +194,19 @@ def test_golden_rows_fit_the_page(make_bundle: MakeBundle, make_client: MakeClie
     rows = [list(row) for row in bundle.golden.rows]
     validator.validate({"instances": rows})
     validator.validate({"records": [dict(zip(names, row, strict=True)) for row in rows]})
+
+
+@pytest.mark.parametrize(
+    ("column", "bounds"),
+    [
+        (Column(name="a", dtype="float64"), (-1e30, 1e30)),
+        (Column(name="a", dtype="float64", minimum=0), (0, 1e30)),
+        (Column(name="a", dtype="float64", maximum=1e40), (-1e30, 1e30)),
+        (Column(name="a", dtype="int64"), (-(2**63), 2**63 - 1)),
+    ],
+)
+def test_what_is_too_large_for_the_model_does_not_fit(column: Column, bounds: tuple[float, float]) -> None:
+    signature = Signature(layout="frame", inputs=(column,), outputs=(), largest=1e30)
+    told = request_schema(structs.replace(PEOPLE, signature=signature), read_settings({}, {}, PEOPLE.service))
+    cell = json.loads(json.dumps(told))["$defs"]["record"]["properties"]["a"]
+    assert (cell["minimum"], cell["maximum"]) == bounds
