@@ -7,7 +7,9 @@ from typing import Any
 Document = dict[str, Any]
 
 _WIDTH = 88
-_BESIDE = {"minimum": "at least", "maximum": "at most", "format": "format", "pattern": "pattern"}
+_BOUNDS = {"minimum": "at least", "maximum": "at most"}
+_NO_BOUND = 1e15
+"""What is larger is a bound of the type, which nobody wants to read."""
 
 
 def facts(document: Document) -> dict[str, Any]:
@@ -89,6 +91,8 @@ def words(schema: Document) -> str:
         return "one of " + ", ".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
     kind = schema.get("type", "any JSON")
     texts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
-    if kind != "integer":  # whose bounds are those of 64 bits
-        texts += [f"{said} {schema[key]}" for key, said in _BESIDE.items() if key in schema]
+    texts += [schema["format"]] if "format" in schema else []
+    texts += [
+        f"{said} {schema[key]:.15g}" for key, said in _BOUNDS.items() if abs(schema.get(key, _NO_BOUND)) < _NO_BOUND
+    ]
     return ", ".join(texts)

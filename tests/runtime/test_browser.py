@@ -14,6 +14,7 @@ from modelcast_builder.seal import Writer
 from modelcast_runtime import browser, contract, model_page
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Evaluation, Golden, Training
+from modelcast_runtime.docs_page import words
 from modelcast_runtime.openapi import document
 from modelcast_runtime.settings import read_settings
 
@@ -275,3 +276,20 @@ def test_the_interface_can_be_read(make_bundle: MakeBundle, make_client: MakeCli
     assert "year one of 2007, 2008, 2009" in page.text
     assert "mass number, or null" in page.text
     assert '{"predictions": ["' in page.text.replace("{ ", "{")
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ({"type": "number", "minimum": 0, "maximum": 3.4e38}, "number, at least 0"),
+        ({"type": "integer", "minimum": -(2**63), "maximum": 120}, "integer, at most 120"),
+        (
+            {"anyOf": [{"type": "string", "format": "date-time", "pattern": "^2"}, {"type": "null"}]},
+            "string, date-time, or null",
+        ),
+        ({"enum": ["a", 1, True]}, 'one of "a", 1, true'),
+        ({}, "any JSON"),
+    ],
+)
+def test_a_schema_in_words(described: dict[str, Any], said: str) -> None:
+    assert words(described) == said
