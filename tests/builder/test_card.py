@@ -44,6 +44,7 @@ def manifest(**said: Any) -> Manifest:
         "task": "classifier",
         "model": "model.joblib",
         "signature": SIGNATURE,
+        "parameters": {"k": 5},
         "training": Training(source="the columns of data/train.csv", rows=40, ranges={"age": (1.5, 99.0)}),
         "evaluation": Evaluation(data="data/holdout.csv", rows=4, metrics={"accuracy": 0.75}),
         "compilation": Compilation(backend="native", reason="no compiler"),
@@ -63,7 +64,7 @@ def test_the_card_says_what_was_sealed() -> None:
     for expected in (
         "Model card lunch Whether it is &lt;lunch&gt; Task classifier Version sha256:3f2a",
         "Described by the columns of data/train.csv (40 rows)",
-        "Scored by native: no compiler",
+        'Parameters {"k": 5} Scored by native: no compiler',
         "age float64 at least 0; at most 120; 1.5 to 99 in training; may be missing",
         "sex string one of f, m",
         "predict_proba float64 2 Classes: no, yes",

@@ -211,12 +211,14 @@ def test_the_facts_of_the_model_are_on_its_page(make_bundle: MakeBundle, make_cl
     root = make_bundle(
         "array",
         training=Training(source="the columns of data/train.csv", rows=12345),
+        parameters={"k": 5},
         evaluation=Evaluation(data="data/holdout.csv", rows=77, metrics={"roc_auc": 0.98765}),
     )
     text = Parsed(make_client(with_receipts(root, train=b"<p>"))("GET", "/", accept=BROWSER).body).text
     for said in (
         "Trained on the columns of data/train.csv, 12,345 rows",
         "0.9877 roc auc",
+        'Parameters {"k": 5}',
         "On 77 rows of data/holdout.csv that it was not fitted on.",
         "Environment scikit-learn 1.9.1",
         "Proof 5 golden rows reproduced when this worker started",
