@@ -314,11 +314,19 @@ def test_bounds_of_a_text_are_refused(describe: Describe) -> None:
     )
 
 
-def test_the_rows_of_training_tell_their_ranges(describe: Describe) -> None:
-    told = describe("columns_of_every_kind").training
-    ranges = {"age": (20.0, 78.0), "count": (0.0, 4.0)}
-    assert told == Training(source="the rows given to Pipeline.fit", rows=60, ranges=ranges)
-    assert describe("array_told_by_its_width").training == Training(source="the model's own attributes")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "columns_of_every_kind",
+            Training(source="the rows given to Pipeline.fit", rows=60, ranges={"age": (20, 78), "count": (0, 4)}),
+        ),
+        ("text_from_a_list", Training(source="the rows given to Pipeline.fit", rows=60)),
+        ("array_told_by_its_width", Training(source="the model's own attributes")),
+    ],
+)
+def test_the_rows_of_training_tell_their_ranges(describe: Describe, name: str, told: Training) -> None:
+    assert describe(name).training == told
 
 
 @pytest.mark.parametrize(
