@@ -277,12 +277,17 @@ def test_requests_are_counted_as_one_row_each(client: Any) -> None:
 def test_every_page_answers(client: Any) -> None:
     assert client("GET", "/readyz").json()["status"] == "ok"
     assert client("GET", "/info").json()["signature"] == {
-        "layout": "object", "inputs": [], "outputs": [], "classes": None,
+        "layout": "object", "inputs": [], "outputs": [], "classes": None, "largest": None,
     }  # fmt: skip
     assert client("GET", "/schema").json() == {
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Request to own", "type": "object",
     }  # fmt: skip
     assert client("GET", "/predict").status == 405
+    page = client("GET", "/", accept="text/html")
+    assert page.status == 200
+    assert b'<textarea id="body"' in page.body
+    for path in ("/docs", "/openapi.json"):
+        assert client("GET", path).status == 200
 
 
 def test_one_thread_asks_and_health_answers_meanwhile(make_code: MakeCode, make_client: MakeClient) -> None:
