@@ -24,7 +24,6 @@ LONG = {
     "test_private_index.py",
     "test_refusals.py",
     "test_unseen.py",
-    "test_versions.py",
     "test_wheelhouse.py",
 }
 
