@@ -4,7 +4,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 suite=bookworm
-packages=bash,ca-certificates,coreutils,findutils,python3,python3-venv,tar
+packages=bash,ca-certificates,coreutils,findutils,libgomp1,python3,python3-venv,tar
 
 # Named by what made it: the same recipe is not made twice, and a changed one is never mistaken for the old.
 recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)

@@ -109,6 +109,10 @@ def test_what_s2i_calls_is_in_the_image(builder: str) -> None:
     ]  # fmt: skip
 
 
+def test_the_openmp_that_lightgbm_counts_on_is_in_the_image(builder: str) -> None:
+    docker("run", "--rm", builder, "python3", "-c", "import ctypes; ctypes.CDLL('libgomp.so.1')")
+
+
 def test_prepare_makes_sh_bash_once_and_leaves_a_base_alone_that_has_it(base: str) -> None:
     script = f"prepare() {{ bash -s python3 <<'PREPARE'\n{PREPARE}\nPREPARE\n}}\n"
     script += "readlink /bin/sh; prepare; ls -l --time-style=full-iso /bin/sh >/first; prepare\n"
@@ -118,7 +122,7 @@ def test_prepare_makes_sh_bash_once_and_leaves_a_base_alone_that_has_it(base: st
 
 def test_prepare_asks_the_base_s_own_installer_for_what_is_missing(base: str) -> None:
     """UBI's minimal image has microdnf and no tar; no such base can be had here, so its installer is played."""
-    script = "rm /usr/bin/tar /usr/bin/apt-get; printf '#!/bin/sh\\necho \"$@\"\\n' >/usr/bin/microdnf; chmod +x /usr/bin/microdnf\n"
+    script = "rm /usr/bin/tar /usr/bin/apt-get /usr/lib/*/libgomp.so.1; printf '#!/bin/sh\\necho \"$@\"\\n' >/usr/bin/microdnf; chmod +x /usr/bin/microdnf\n"
     script += f"bash -s python3 <<'PREPARE'\n{PREPARE}\nPREPARE\n"
     said = docker("run", "--rm", "--interactive", base, "bash", stdin=script).splitlines()
-    assert said == ["install -y --nodocs tar", "clean all"]
+    assert said == ["install -y --nodocs tar libgomp", "clean all"]
