@@ -7,6 +7,7 @@ import errno
 import gc
 import math
 import os
+import shlex
 import sys
 from typing import Any, NoReturn
 
@@ -62,7 +63,9 @@ class Service(GunicornApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         """Called by gunicorn, again at each reload."""
         parser = self.cfg.parser()
-        given = parser.parse_args(self.cfg.get_cmd_args_from_env())
+        words = self.cfg.get_cmd_args_from_env()
+        # S2I and `docker run --env-file` keep the quotes around a value: it then comes as one word.
+        given = parser.parse_args(shlex.split(words[0]) if len(words) == 1 else words)
         for name, value in _defaults(self._settings).items():
             self.cfg.set(name, value)
         if given.config:

@@ -399,8 +399,9 @@ def test_a_half_header_holds_nothing_and_is_counted(start: Start) -> None:
     assert service.end(signal.SIGTERM) == 0
 
 
-def test_gunicorn_cmd_args_go_over_our_defaults_but_not_the_worker(start: Start) -> None:
-    args = "--workers 2 --worker-class sync --limit-request-line 100 --bind 127.0.0.1:0"
+@pytest.mark.parametrize("quote", ["", '"'], ids=["plain", "with S2I's quotes"])
+def test_gunicorn_cmd_args_go_over_our_defaults_but_not_the_worker(start: Start, quote: str) -> None:
+    args = f"{quote}--workers 2 --worker-class sync --limit-request-line 100 --bind 127.0.0.1:0{quote}"
     service = ready(start(env={"GUNICORN_CMD_ARGS": args}, host="192.0.2.1", drain_s=0))
     assert service.line.startswith("serving spam sha256:3f2a at http://127.0.0.1:")
     assert len(service.pids()) == 2
