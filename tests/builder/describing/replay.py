@@ -7,21 +7,19 @@ import sys
 from pathlib import Path
 
 import joblib
+import msgspec
 from modelcast_runtime import contract
-from modelcast_runtime.contract import Contract, Golden, Signature, Task
+from modelcast_runtime.contract import Golden, Signature
 from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.golden import compare, wanted_by
 from modelcast_runtime.payload import decode_rows
 
 
-class Described(Contract, frozen=True, kw_only=True):
-    """The builder's message, which this environment does not have."""
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What is needed here of the builder's message, which this environment does not have."""
 
-    task: Task
     signature: Signature
     golden: Golden
-    source: str
-    notes: tuple[str, ...] = ()
 
 
 sys.dont_write_bytecode = True
