@@ -30,7 +30,6 @@ KEPT = (
 LEFT_OUT = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
 """Whose Python it is, is said by `--python` alone; the path of the caller's modules is not for build backends."""
 REASON_LENGTH = 500
-PYPI = "https://index.example.org/simple"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +134,9 @@ class Uv:
     def hosts(self) -> str:
         """The indexes by their hosts alone, for a sentence."""
         extra = self.env.get("UV_INDEX") or self.env.get("UV_EXTRA_INDEX_URL", "")
-        default = self.env.get("UV_DEFAULT_INDEX") or self.env.get("UV_INDEX_URL") or PYPI
-        return " and ".join(dict.fromkeys(filter(None, map(_host, [default, *extra.split()]))))
+        default = self.env.get("UV_DEFAULT_INDEX") or self.env.get("UV_INDEX_URL")
+        named = [_host(default) if default else "PyPI", *map(_host, extra.split())]
+        return " and ".join(dict.fromkeys(filter(None, named)))
 
 
 def use_uv(env: Mapping[str, str] = os.environ, run: Execute = execute) -> Uv:
