@@ -28,11 +28,12 @@ LONG = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Acceptance tests share their builds, the others what their file makes."""
-    for item in items:
-        together = "acceptance" if item.path.parent == TESTS / "acceptance" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(together))
-        if item.path.name in LONG:
-            item.add_marker("long")
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Acceptance tests share their builds, the others what their file makes.
+
+    Marked here and not when all are collected: xdist reads the groups before this file is asked again.
+    """
+    together = "acceptance" if item.path.parent == TESTS / "acceptance" else item.path.name
+    item.add_marker(pytest.mark.xdist_group(together))
+    if item.path.name in LONG:
+        item.add_marker("long")

