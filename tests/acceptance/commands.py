@@ -23,6 +23,8 @@ MODELCAST = Path(sys.executable).with_name("modelcast")
 WITHIN_S = 240
 """No command may take longer: a hang is a failure and not a wait."""
 START_S = 90
+STARTED = dict(os.environ)
+"""What was set before the first test: builds run in the background while other tests set variables of their own."""
 
 # What whoever runs the tests has set for himself is not part of what is promised.
 _PRIVATE = (
@@ -48,7 +50,7 @@ class Modelcast:
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """A clean environment, and what a test adds."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
+        clean = {name: value for name, value in STARTED.items() if not name.startswith(_PRIVATE)}
         return {**clean, "MODELCAST_CACHE": str(self.cache), **extra}
 
     def run(self, *arguments: str | Path, cwd: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +75,13 @@ class Modelcast:
     def python_of(self, bundle: Path) -> Path:
         """The interpreter of the environment that a bundle is served from."""
         lock = environment.parse_lock((bundle / "environment.lock").read_text(encoding="utf-8"))
-        return Path(environment.create(lock, cache=self.cache).python)
+        return Path(environment.create(lock, cache=self.cache, uv=environment.use_uv(STARTED)).python)
+
+    def python_with(self, *pins: str) -> Path:
+        """The interpreter of an environment of these requirements, for what is made by hand."""
+        uv, asked = environment.use_uv(STARTED), environment.Requirements(pins=pins)
+        lock = environment.resolve(asked, {}, python=environment.base_python(), cache=self.cache, uv=uv)
+        return Path(environment.create(lock, cache=self.cache, uv=uv).python)
 
     @contextmanager
     def serving(self, source: Path, *, workers: int, cwd: Path | None = None, **extra: str) -> Iterator["Service"]:

@@ -1,11 +1,12 @@
 """Asks scikit-learn by hand: one process for each environment, kept for the session."""
 
 import json
-import os
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
+
+from tests.acceptance.commands import STARTED
 
 BY_HAND = Path(__file__).with_name("by_hand.py")
 
@@ -40,7 +41,7 @@ class Hands:
 
     def _begin(self, python: Path) -> subprocess.Popen[str]:
         # One thread: what a k-means learns is otherwise not the same to the last bit from run to run.
-        environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+        environment = {"PATH": STARTED["PATH"], "OMP_NUM_THREADS": "1"}
         command = [str(python), "-I", str(BY_HAND)]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._processes[python] = process

@@ -10,10 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelcast_builder.environment import Requirements, base_python, create, resolve
+from modelcast_builder.environment import base_python
 
 from tests.acceptance import kinds, repositories
-from tests.acceptance.commands import ROOT, SAMPLES, Built, Modelcast
+from tests.acceptance.commands import ROOT, SAMPLES, STARTED, Built, Modelcast
 from tests.acceptance.files import Entry, contents, copy, write
 from tests.acceptance.hands import Hands
 
@@ -73,10 +73,9 @@ def written(files: Mapping[str, str | bytes], called: str = "") -> Recipe:
 
 def old_artifact(shop: Workshop, name: str) -> Case:
     """A folder with a forest that scikit-learn 1.4.2 made, and nothing that says so."""
-    lock = resolve(Requirements(pins=("scikit-learn==1.4.2",)), {}, python=base_python(), cache=shop.modelcast.cache)
-    maker = create(lock, cache=shop.modelcast.cache)
+    python = shop.modelcast.python_with("scikit-learn==1.4.2")
     source = write(shop.folder / "unseen" / name, {"README.md": "a forest"})
-    made = shop.hands.ask(maker.python, source, repositories.OLD_ARTIFACT, "probabilities")
+    made = shop.hands.ask(python, source, repositories.OLD_ARTIFACT, "probabilities")
     case = shop.build(name, source)
     return Case(source=source, built=case.built, made=made)
 
@@ -92,12 +91,9 @@ def own_code(shop: Workshop, name: str) -> Case:
 def lightgbm(shop: Workshop, name: str) -> Case:
     """A folder with a bare LightGBM classifier and the requirement that it needs."""
     pins = ("lightgbm==4.7.0",)
-    maker = create(
-        resolve(Requirements(pins=pins), {}, python=base_python(), cache=shop.modelcast.cache),
-        cache=shop.modelcast.cache,
-    )
+    python = shop.modelcast.python_with(*pins)
     source = write(shop.folder / "unseen" / name, {"requirements.txt": "\n".join(pins)})
-    made = shop.hands.ask(maker.python, source, repositories.LIGHTGBM, "probabilities")
+    made = shop.hands.ask(python, source, repositories.LIGHTGBM, "probabilities")
     case = shop.build(name, source)
     return Case(source=source, built=case.built, made=made)
 
@@ -164,7 +160,7 @@ def committed(root: Path) -> Path:
 def git(root: Path, *arguments: str) -> None:
     """git, as somebody."""
     somebody = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", root, *somebody, *arguments], check=True, capture_output=True)
+    subprocess.run(["git", "-C", root, *somebody, *arguments], check=True, capture_output=True, env=STARTED)
 
 
 def git_copy(shop: Workshop, name: str) -> Case:
@@ -185,11 +181,11 @@ def installed(shop: Workshop, name: str) -> Case:
     for part in ("runtime", "builder"):
         copy(ROOT / part, shop.folder / name / part, "__pycache__", "*.egg-info", "build", ".*")
     venv, uv = shop.folder / name / "venv", Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", base_python(), venv], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", base_python(), venv], check=True, env=STARTED)
     subprocess.run(
         [uv, "pip", "install", "--quiet", "--python", venv / "bin" / "python", "--no-config",
          "--constraints", ROOT / "requirements" / "builder.txt", "./runtime", "./builder"],
-        check=True, cwd=shop.folder / name,
+        check=True, cwd=shop.folder / name, env=STARTED,
     )  # fmt: skip
     theirs = Modelcast(cache=shop.modelcast.cache, command=venv / "bin" / "modelcast")
     source = copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer")
