@@ -147,7 +147,14 @@ def as_it_was(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
     """`make_bundle("array", golden=..., name=...)` seals a copy of a model of `MODELS` in a folder of its own."""
 
-    def make(kind: str = "array", *, golden: Golden | None = None, content: bytes | None = None, **said: Any) -> Path:
+    def make(
+        kind: str = "array",
+        *,
+        golden: Golden | None = None,
+        content: bytes | None = None,
+        card: bytes | None = None,
+        **said: Any,
+    ) -> Path:
         trained = _trained(kind)
         writer = Writer(root=tmp_path_factory.mktemp(kind) / "bundle")
         writer.write("model.joblib", trained.content if content is None else content)
@@ -155,6 +162,8 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
         writer.write(contract.LOCK, b"scikit-learn==1.9.1\n")
         for name, text in trained.code.items():
             writer.write(f"{contract.CODE}/{name}", text.encode())
+        if card is not None:
+            writer.write(contract.CARD, card)
         writer.write_receipt(contract.PROVENANCE, contract.encode(BUILT))
         writer.finish({**_said(kind, trained), **said})
         return writer.root

@@ -64,7 +64,7 @@ def _trusted(trained: Trained, config: Config) -> tuple[str, ...]:
 def sentence(described: Described) -> str:
     """The signature in a line, for the report."""
     inputs = described.signature.inputs
-    if described.signature.layout == "object":
+    if not described.signature.takes_rows:
         return f"{described.task}: any JSON object goes to {described.source}"
     names = ", ".join(column.name for column in inputs[:6]) + (", ..." if len(inputs) > 6 else "")
     return f"{described.task} of {len(inputs)} inputs ({names}), from {described.source}"

@@ -10,7 +10,7 @@ from itertools import islice
 
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined, Template
-from modelcast_runtime.contract import Column, Golden, Manifest, Signature, label_text
+from modelcast_runtime.contract import Column, Golden, Manifest, Signature, Training, label_text, range_words
 
 from modelcast_builder.environment import Lock
 
@@ -23,10 +23,9 @@ _LONGEST = 80
 def render(manifest: Manifest, golden: Golden, lock: Lock) -> bytes:
     """Give the page; the manifest's `files` are not looked at. The same facts are the same bytes."""
     signature, training = manifest.signature, manifest.training
-    ranges = {} if training is None else training.ranges
     page = _template().render(
         model=manifest,
-        inputs=[(column, words(column, ranges.get(column.name))) for column in signature.inputs],
+        inputs=[(column, "; ".join(_words(column, training))) for column in signature.inputs],
         outputs=signature.outputs,
         classes=[label_text(label) for label in signature.classes or ()],
         training=training,
@@ -39,22 +38,13 @@ def render(manifest: Manifest, golden: Golden, lock: Lock) -> bytes:
     return page.encode()
 
 
-def words(column: Column, seen: tuple[float, float] | None) -> str:
+def _words(column: Column, training: Training | None) -> Iterator[str]:
     """What an input takes, beside its type."""
-    return "; ".join(_words(column, seen))
-
-
-def _words(column: Column, seen: tuple[float, float] | None) -> Iterator[str]:
     if column.categories is not None:
         values = ", ".join(_text(value) for value in column.categories[:_MOST_LISTED])
         more = ", ..." if len(column.categories) > _MOST_LISTED else ""
         yield f"one of {values}{more}" if column.unknown == "refuse" else f"known: {values}{more}"
-    if column.minimum is not None:
-        yield f"at least {column.minimum:.15g}"
-    if column.maximum is not None:
-        yield f"at most {column.maximum:.15g}"
-    if seen is not None:
-        yield f"{seen[0]:.6g} to {seen[1]:.6g} in training"
+    yield from range_words(column, training)
     if column.nullable:
         yield "may be missing"
 

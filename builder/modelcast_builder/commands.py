@@ -137,7 +137,7 @@ def _runtime(serving: Environment) -> str:
 
 def _page(bundle: Bundle) -> str:
     manifest, provenance = bundle.manifest, bundle.provenance()
-    is_code = manifest.signature.layout == "object"
+    takes_rows = manifest.signature.takes_rows
     made = f"{provenance.built_at} from {provenance.source}" if provenance else "no receipts"
     lines = [
         f"{manifest.name}  {manifest.version}",
@@ -148,10 +148,10 @@ def _page(bundle: Bundle) -> str:
         f"made  {made}",
         "",
         "inputs",
-        *(["  any JSON object"] if is_code else []),
+        *([] if takes_rows else ["  any JSON object"]),
         *(f"  {_input(column)}" for column in manifest.signature.inputs),
         "outputs",
-        *(["  what predict() gives"] if is_code else []),
+        *([] if takes_rows else ["  what predict() gives"]),
         *(f"  {output.name}  {output.dtype}  {list(output.shape)}" for output in manifest.signature.outputs),
         "files",
         *(f"  {record.path}  {record.size} bytes  sha256:{record.sha256}" for record in manifest.files),

@@ -41,9 +41,8 @@ class Bundle:
     @property
     def model_bytes(self) -> int:
         """What is loaded of it: the model file, and the files beside own code."""
-        loaded = (record for record in self.manifest.files if record.path.startswith(f"{contract.CODE}/"))
-        sizes = {self.manifest.model: self.model.stat().st_size} | {record.path: record.size for record in loaded}
-        return sum(sizes.values())
+        model, code = self.manifest.model, f"{contract.CODE}/"
+        return sum(file.size for file in self.manifest.files if file.path == model or file.path.startswith(code))
 
     @property
     def card(self) -> Path | None:

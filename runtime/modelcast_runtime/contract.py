@@ -6,6 +6,8 @@ Every level is frozen, refuses unknown keys, and prints as it parses (`encode`, 
 
 import codecs
 import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -33,6 +35,25 @@ Layout = Literal["array", "frame", "text", "object"]
 """How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings; `object` is own code
 (`prediction.py`), which takes no rows but a JSON object that nothing describes."""
 Wanted = Literal["predict", "predict_proba", "distances"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a request may ask for beside predictions: `?key=true` adds `field` to the answer of a model with `output`.
+
+    `meaning` says so to people, in a sentence.
+    """
+
+    key: str
+    field: str
+    output: Wanted
+    meaning: str
+
+
+QUESTIONS: Final = (
+    Question(key="proba", field="probabilities", output="predict_proba", meaning="Add the probability of every class."),
+    Question(key="distances", field="distances", output="distances", meaning="Add the distance to every cluster."),
+)
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +100,16 @@ class Signature(Contract, frozen=True, kw_only=True):
     """A classifier's labels, a clusterer's cluster numbers, in the order of `predict_proba`'s columns."""
     largest: float | None = None
     """Numbers of a larger magnitude are too large for the model itself (a tree's are 32 bits); None: it takes all."""
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether a request is made of rows of `inputs`; own code takes an object."""
+        return self.layout != "object"
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Those that the model answers."""
+        return tuple(question for question in QUESTIONS if self.gives(question.output))
 
     def gives(self, name: Wanted) -> bool:
         """Whether the model has this output."""
@@ -237,6 +268,27 @@ def decode_examples(data: bytes) -> tuple[Example, ...]:
 def label_text(label: Label) -> str:
     """A label as a JSON key and as a metric's label value; booleans as JSON writes them."""
     return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def number_text(number: float) -> str:
+    """A bound or another exact number for people: 120 and 0.1, every digit that was written and none that was not."""
+    return f"{number:.15g}"
+
+
+def range_words(column: Column, training: Training | None) -> Iterator[str]:
+    """What is said of an input's numbers: the bounds that hold, then the range that was seen."""
+    if column.minimum is not None:
+        yield f"at least {number_text(column.minimum)}"
+    if column.maximum is not None:
+        yield f"at most {number_text(column.maximum)}"
+    if training is not None and column.name in training.ranges:
+        least, most = training.ranges[column.name]
+        yield f"{least:.6g} to {most:.6g} in training"
+
+
+def query_of(questions: Iterable[Question]) -> str:
+    """The query of a `POST /predict` that asks all of them."""
+    return "&".join(f"{question.key}=true" for question in questions)
 
 
 def digest_of(records: dict[str, str]) -> str:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from modelcast_runtime.contract import number_text
+
 Document = dict[str, Any]
 
 _WIDTH = 88
@@ -92,7 +94,6 @@ def words(schema: Document) -> str:
     kind = schema.get("type", "any JSON")
     texts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
     texts += [schema["format"]] if "format" in schema else []
-    texts += [
-        f"{said} {schema[key]:.15g}" for key, said in _BOUNDS.items() if abs(schema.get(key, _NO_BOUND)) < _NO_BOUND
-    ]
+    bounds = {said: schema[key] for key, said in _BOUNDS.items() if key in schema}
+    texts += [f"{said} {number_text(bound)}" for said, bound in bounds.items() if abs(bound) < _NO_BOUND]
     return ", ".join(texts)

@@ -9,16 +9,12 @@ from typing import Any
 import msgspec
 
 from modelcast_runtime.bundle import Bundle, BundleError
-from modelcast_runtime.contract import Example, Wanted, decode_examples
+from modelcast_runtime.contract import Example, decode_examples, query_of
 from modelcast_runtime.problems import describe, member
 
 Ask = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 """From the query and the body of a `POST /predict` to the status and the body of its answer."""
 
-_QUESTIONS: dict[str, tuple[str, Wanted]] = {
-    "probabilities": ("proba=true", "predict_proba"),
-    "distances": ("distances=true", "distances"),
-}
 _LONGEST_VALUE = 80
 
 
@@ -47,8 +43,7 @@ def _read(file: Path) -> tuple[Example, ...]:
 def _query(example: Example, bundle: Bundle) -> str:
     held = example.response if isinstance(example.response, dict) else {}
     # What the model does not give is not asked for: then the answer lacks it, and that is what is said.
-    asked = (q for name, (q, output) in _QUESTIONS.items() if name in held and bundle.manifest.signature.gives(output))
-    return "&".join(asked)
+    return query_of(question for question in bundle.manifest.signature.questions if question.field in held)
 
 
 def _detail(body: bytes) -> str:

@@ -11,14 +11,14 @@ from modelcast_runtime import answer, body, payload, problems
 from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Columns, Scores
-from modelcast_runtime.contract import Wanted
+from modelcast_runtime.contract import QUESTIONS, Wanted
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
-_QUESTIONS: dict[str, Wanted] = {"proba": "predict_proba", "distances": "distances"}
+_QUESTIONS = {question.key: question.output for question in QUESTIONS}
 _YES_NO = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 # A native model holds the interpreter for milliseconds: it scores beside the event loop, so that health answers

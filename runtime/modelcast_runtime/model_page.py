@@ -7,11 +7,10 @@ from typing import Any
 
 from modelcast_runtime import contract, problems
 from modelcast_runtime.bundle import Bundle
-from modelcast_runtime.contract import Cell, Column, Dtype, Wanted, label_text
+from modelcast_runtime.contract import Cell, Column, Dtype, Training, label_text, query_of, range_words
 
 EXAMPLES = 12
 """Golden rows that the page can be filled with."""
-_QUESTIONS: dict[Wanted, str] = {"predict_proba": "proba=true", "distances": "distances=true"}
 _LONG = 60
 """A text of more characters gets a text area."""
 _EXACT = 2**53
@@ -48,7 +47,6 @@ class Field:
 def facts(bundle: Bundle) -> dict[str, Any]:
     """Everything that the template shows."""
     manifest, fields = bundle.manifest, list(_fields(bundle))
-    questions = [question for name, question in _QUESTIONS.items() if manifest.signature.gives(name)]
     examples = [[_literal(cell) for cell in row] for row in bundle.golden.rows[:EXAMPLES]]
     return {
         "manifest": manifest,
@@ -60,7 +58,7 @@ def facts(bundle: Bundle) -> dict[str, Any]:
         "has_card": bundle.card is not None,
         "fields": fields,
         "model": {
-            "question": "&".join(questions),
+            "question": query_of(manifest.signature.questions),
             "fields": [asdict(field) for field in fields],
             "examples": examples,
         },
@@ -76,8 +74,6 @@ def environment(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def _fields(bundle: Bundle) -> Iterator[Field]:
-    training = bundle.manifest.training
-    ranges = {} if training is None else training.ranges
     for index, column in enumerate(bundle.manifest.signature.inputs):
         texts = [row[index] for row in bundle.golden.rows if isinstance(row[index], str)]
         is_long = bundle.manifest.signature.layout == "text" or any(len(str(text)) > _LONG for text in texts)
@@ -88,7 +84,7 @@ def _fields(bundle: Bundle) -> Iterator[Field]:
             at=problems.member(column.name),
             kind="choice" if choices else _kind(column.dtype, is_long=is_long),
             type=_TYPES[column.dtype],
-            hint=", ".join(_hint(column, ranges.get(column.name))),
+            hint=", ".join(_hint(column, bundle.manifest.training)),
             nullable=column.nullable,
             choices=choices,
             is_open=column.dtype != "bool" and column.unknown == "accept",
@@ -103,7 +99,7 @@ def _kind(dtype: Dtype, *, is_long: bool) -> str:
 
 def _choices(column: Column) -> tuple[tuple[str, str], ...]:
     values = (True, False) if column.dtype == "bool" and column.categories is None else column.categories or ()
-    return tuple((json.dumps(value, ensure_ascii=False), label_text(value)) for value in values)
+    return tuple((_literal(value), label_text(value)) for value in values)
 
 
 def _literal(cell: Cell) -> str:
@@ -112,16 +108,11 @@ def _literal(cell: Cell) -> str:
     return json.dumps(int(cell) if is_whole and cell is not None else cell, ensure_ascii=False)
 
 
-def _hint(column: Column, seen: tuple[float, float] | None) -> Iterator[str]:
+def _hint(column: Column, training: Training | None) -> Iterator[str]:
     if not _choices(column):
         yield _TYPES[column.dtype]
     elif column.unknown == "refuse":
         yield f"one of {len(column.categories or ())}"
-    if column.minimum is not None:
-        yield f"at least {column.minimum:.10g}"
-    if column.maximum is not None:
-        yield f"at most {column.maximum:.10g}"
-    if seen is not None:
-        yield f"{seen[0]:.6g} to {seen[1]:.6g} in training"
+    yield from range_words(column, training)
     if column.nullable:
         yield "optional"

@@ -1,7 +1,5 @@
 """OpenAPI 3.1 of one service: the model's own types, its golden rows as examples, every route and every error."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -11,7 +9,7 @@ import orjson
 from modelcast_runtime import problems, schema
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import CASTS
-from modelcast_runtime.contract import Cell, Dtype, Manifest, Output, Signature, Wanted, label_text
+from modelcast_runtime.contract import Cell, Dtype, Manifest, Output, Question, Signature, label_text
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 
@@ -30,10 +28,6 @@ _DTYPES: dict[Dtype, Document] = {
     "float64": {"type": ["number", "null"]},
     "string": {"type": "string"},
     "datetime": {"type": "string"},
-}
-_QUESTIONS: dict[Wanted, tuple[str, str]] = {
-    "predict_proba": ("proba", "Add the probability of every class."),
-    "distances": ("distances", "Add the distance to every cluster."),
 }
 _PREDICT_DESCRIPTION = """\
 All rows of a request have the same form: objects by name, or lists in the order of the inputs. Nothing is converted
@@ -54,7 +48,7 @@ def document(bundle: Bundle, settings: Settings) -> Document:
         "info": {
             "title": manifest.name,
             "version": manifest.version,
-            "summary": f"A {manifest.task} served by modelcast",
+            "summary": f"A {'model' if manifest.task == 'generic' else manifest.task} served by modelcast",
             "description": manifest.description or f"Predictions of the model {manifest.name}.",
         },
         "servers": [{"url": "."}],
@@ -72,15 +66,14 @@ def document(bundle: Bundle, settings: Settings) -> Document:
 
 
 def _predict(bundle: Bundle, settings: Settings) -> Document:
-    manifest = bundle.manifest
-    described = bool(manifest.signature.inputs)
+    manifest, takes_rows = bundle.manifest, bundle.manifest.signature.takes_rows
     return {
         "tags": ["predict"],
         "operationId": "predict",
         "summary": f"Ask {manifest.name}",
-        "description": _PREDICT_DESCRIPTION if described else "Any JSON object goes to the model's own code.",
-        "parameters": [_question(*_QUESTIONS[name]) for name in _QUESTIONS if manifest.signature.gives(name)],
-        "requestBody": {"required": True, "content": _bodies(bundle, settings) if described else _OBJECT},
+        "description": _PREDICT_DESCRIPTION if takes_rows else "Any JSON object goes to the model's own code.",
+        "parameters": [_parameter(question) for question in manifest.signature.questions],
+        "requestBody": {"required": True, "content": _bodies(bundle, settings) if takes_rows else _OBJECT},
         "responses": {
             "200": _answered(bundle),
             **_refer("BadRequest", 400),
@@ -95,23 +88,24 @@ def _predict(bundle: Bundle, settings: Settings) -> Document:
 _OBJECT: Document = {_JSON: {"schema": {"type": "object"}}}
 
 
-def _question(name: str, description: str) -> Document:
+def _parameter(question: Question) -> Document:
     # `?proba`, `?proba=1` and Python's `True` ask too.
     spelled = {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01]?)$"}
     taken = {"anyOf": [{"type": "boolean"}, spelled], "default": False}
-    return {"name": name, "in": "query", "description": description, "schema": taken}
+    return {"name": question.key, "in": "query", "description": question.meaning, "schema": taken}
 
 
 def _row_schemas(bundle: Bundle, settings: Settings) -> Document:
-    if not bundle.manifest.signature.inputs:
+    if not bundle.manifest.signature.takes_rows:
         return {}
     return dict(schema.row_schemas(bundle.manifest, settings))
 
 
 def _bodies(bundle: Bundle, settings: Settings) -> Document:
-    forms = schema.request_forms(bundle.manifest, settings, _REFS)
+    # No limit of rows: too many are refused by 413, and not because they are no request.
+    forms = schema.request_forms(bundle.manifest, settings, _REFS, max_rows=None)
     # Columns of one length are more than a schema can say: those forms stand in the text and in /schema.
-    taken = {"anyOf": [_unlimited(forms[name]) for name in ("instances", "rows", "records")]}
+    taken = {"anyOf": [forms[name] for name in ("instances", "rows", "records")]}
     names, rows = _names(bundle.manifest.signature), bundle.golden.rows[:_EXAMPLES]
     body: Document = {"schema": taken}
     if rows:
@@ -122,13 +116,6 @@ def _bodies(bundle: Bundle, settings: Settings) -> Document:
     return {_JSON: body, _CSV: table}
 
 
-def _unlimited(form: Any) -> Any:
-    """Without the limit of rows: too many are refused by 413, and not because they are no request."""
-    if isinstance(form, dict):
-        return {key: _unlimited(value) for key, value in form.items() if key != "maxItems"}
-    return [_unlimited(each) for each in form] if isinstance(form, list) else form
-
-
 def _requests(names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterable[tuple[str, str, object]]:
     records = [dict(zip(names, row, strict=True)) for row in rows]
     yield "instances", "Rows by name", {"instances": records}
@@ -137,15 +124,12 @@ def _requests(names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterable[
 
 
 def _csv(names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    target = io.StringIO()
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([[_field(cell) for cell in row] for row in rows])
-    return target.getvalue()
+    lines = [map(schema.csv_field, names), *(map(_field, row) for row in rows)]
+    return "".join(",".join(line) + "\n" for line in lines)
 
 
-def _field(cell: Cell) -> Cell:
-    return label_text(cell) if isinstance(cell, bool) else cell
+def _field(cell: Cell) -> str:
+    return "" if cell is None else schema.csv_field(label_text(cell))
 
 
 def _names(signature: Signature) -> list[str]:
@@ -157,10 +141,12 @@ def _answered(bundle: Bundle) -> Document:
     if bundle.golden.rows:
         content["examples"] = {"answer": {"summary": "To the rows above", "value": _example_answer(bundle)}}
     headers = {
-        "Model-Version": {"description": "The model's version, as in the body", "schema": {"type": "string"}},
-        "Prediction-Id": {"description": "The prediction's id, as in the body", "schema": {"type": "string"}},
+        "Model-Version": {"description": "The model's version", "schema": {"type": "string"}},
+        "Prediction-Id": {"description": "The id of this answer", "schema": {"type": "string"}},
     }
-    return {"description": "One prediction for each row, in order", "headers": headers, "content": {_JSON: content}}
+    takes_rows = bundle.manifest.signature.takes_rows
+    given = "One prediction for each row, in order" if takes_rows else "What the model's own code gives"
+    return {"description": given, "headers": headers, "content": {_JSON: content}}
 
 
 def _example_answer(bundle: Bundle) -> Document:
@@ -178,8 +164,8 @@ def _example_answer(bundle: Bundle) -> Document:
 def _answer(bundle: Bundle) -> Document:
     manifest = bundle.manifest
     signature = manifest.signature
-    if not signature.inputs:
-        return {"description": "What the model's own code returns."}
+    if not signature.takes_rows:
+        return {"description": "What the model's own code gives."}
     outputs = {output.name: output for output in signature.outputs}
     number = {"type": ["number", "null"]}
     properties: Document = {"predictions": {"type": "array", "items": _prediction(outputs["predict"], manifest)}}
@@ -285,7 +271,10 @@ _PROBLEM: Document = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "A sentence that says what to do"},
-        "at": {"type": ["string", "null"], "description": "A JSONPath, or the line of a CSV"},
+        "at": {
+            "type": ["string", "null"],
+            "description": "A JSONPath, a line of the body, or a parameter of the query",
+        },
         "expected": {"type": ["string", "null"]},
         "got": {"type": ["string", "null"], "description": "What kind of value came"},
     },
@@ -295,18 +284,17 @@ _PROBLEM: Document = {
 
 def _problems(bundle: Bundle, settings: Settings) -> dict[str, tuple[str, list[Problem]]]:
     """Real problems for every refusal, in the words of the service."""
-    limits = settings.limits
+    limits, takes_rows = settings.limits, bundle.manifest.signature.takes_rows
+    rows = [problems.too_many_rows(limits.rows)] if takes_rows else []
+    media = problems.unsupported_media_type() if takes_rows else problems.unsupported_media_type((_JSON,))
     return {
         "BadRequest": ("Nothing that the model takes", list(_of_content(bundle))),
         "NotFound": ("Not found", [problems.of_status(404, {})]),
         "TooSlow": ("The body did not come in time", [problems.too_slow(limits.body_s)]),
-        "TooLarge": (
-            "More than a request may have",
-            [problems.too_many_rows(limits.rows), problems.body_too_large(limits.body_bytes)],
-        ),
+        "TooLarge": ("More than a request may have", [*rows, problems.body_too_large(limits.body_bytes)]),
         "UnsupportedMediaType": (
-            "Neither JSON nor CSV, or in an unknown encoding",
-            [problems.unsupported_media_type(), problems.unsupported_charset(), problems.unsupported_encoding()],
+            f"{'Neither JSON nor CSV' if takes_rows else 'No JSON'}, or in an unknown encoding",
+            [media, problems.unsupported_charset(), problems.unsupported_encoding()],
         ),
         "InternalError": ("The service or the model failed", [problems.internal_error()]),
     }
@@ -314,8 +302,9 @@ def _problems(bundle: Bundle, settings: Settings) -> dict[str, tuple[str, list[P
 
 def _of_content(bundle: Bundle) -> Iterator[Problem]:
     yield problems.not_json("line 1, column 12")
-    if not bundle.manifest.signature.inputs:
+    if not bundle.manifest.signature.takes_rows:
         yield problems.wrong_form("$", "an object", "list of 1 value")
+        yield problems.refused_by_predict("KeyError", None)
         return
     inputs = bundle.manifest.signature.inputs
     first, names = inputs[0], [column.name for column in inputs]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
@@ -25,7 +26,9 @@ def create_pages(
     _add_health(pages, health)
     _add_metrics(pages, bundle, store, settings.metrics_prefix)
     _add_description(pages, bundle, settings)
-    _add_browser(pages, bundle, settings)
+    _add_browser(pages, bundle)
+    _add_interface(pages, bundle, settings)
+    _add_sealed(pages, bundle)
     for path in scoring_paths:
         # The lane answers POST before it comes here; Flask knows the path so that a GET is a 405 and says `Allow`.
         pages.add_url_rule(path, path, _never, methods=["POST"], provide_automatic_options=False)
@@ -53,18 +56,13 @@ def _add_description(pages: Flask, bundle: Bundle, settings: Settings) -> None:
     described = encode(schema.request_schema(bundle.manifest, settings))
     pages.add_url_rule("/info", "info", _fixed(information, _JSON))
     pages.add_url_rule("/schema", "schema", _fixed(described, "application/schema+json"))
-    pages.add_url_rule("/openapi.json", "openapi", _fixed(encode(openapi.document(bundle, settings)), _JSON))
 
 
-def _add_browser(pages: Flask, bundle: Bundle, settings: Settings) -> None:
+def _add_browser(pages: Flask, bundle: Bundle) -> None:
     # Made when the first browser asks: most replicas never see one.
     @cache
     def model() -> bytes:
         return _rendered(pages, "model.html", model_page.facts(bundle))
-
-    @cache
-    def docs() -> bytes:
-        return _rendered(pages, "docs.html", docs_page.facts(openapi.document(bundle, settings)))
 
     def front() -> Response:
         # JSON first: whoever takes anything is no browser (KServe's clients ask whether the service is alive).
@@ -77,18 +75,39 @@ def _add_browser(pages: Flask, bundle: Bundle, settings: Settings) -> None:
         return browser.asset(address) or abort(404)
 
     pages.add_url_rule("/", "front", front)
-    pages.add_url_rule("/docs", "docs", lambda: browser.html(docs()))
     pages.add_url_rule("/assets/<path:address>", "asset", asset)
-    _add_sealed(pages, bundle)
+
+
+def _add_interface(pages: Flask, bundle: Bundle, settings: Settings) -> None:
+    # Made once, when somebody asks: it is costly for a wide model, and most replicas are never asked.
+    @cache
+    def document() -> openapi.Document:
+        return openapi.document(bundle, settings)
+
+    @cache
+    def description() -> bytes:
+        return encode(document())
+
+    @cache
+    def docs() -> bytes:
+        return _rendered(pages, "docs.html", docs_page.facts(document()))
+
+    pages.add_url_rule("/openapi.json", "openapi", lambda: Response(description(), content_type=_JSON))
+    pages.add_url_rule("/docs", "docs", lambda: browser.html(docs()))
 
 
 def _add_sealed(pages: Flask, bundle: Bundle) -> None:
     """The pages that the build made, each alone behind its own policy."""
     notebooks = bundle.notebooks()
 
+    # What is sealed never changes: read and hashed once.
+    @cache
+    def sealed_card(path: Path) -> tuple[bytes, str]:
+        content = path.read_bytes()
+        return content, browser.card_policy(content)
+
     def card() -> Response:
-        content = b"" if bundle.card is None else bundle.card.read_bytes()
-        return browser.html(content, browser.card_policy(content)) if content else abort(404)
+        return browser.html(*sealed_card(bundle.card or abort(404)))
 
     def notebook(name: str) -> Response:
         path = notebooks.get(name) or abort(404)

@@ -250,16 +250,20 @@ def too_slow(seconds: float) -> Problem:
 
 def body_too_large(limit: int) -> Problem:
     """413: more bytes than the service reads, counted after inflation."""
-    return _too_much("Body too large", counted(limit, "byte"), "MODELCAST_LIMITS_BODY_BYTES, after inflation")
+    most = counted(limit, "byte")
+    return _too_much(
+        "Body too large", most, "MODELCAST_LIMITS_BODY_BYTES, after inflation", "Send less in one request."
+    )
 
 
 def too_many_rows(limit: int) -> Problem:
     """413: more rows than the service scores at once."""
-    return _too_much("Too many rows", counted(limit, "row"), "MODELCAST_LIMITS_ROWS")
+    advice = "Send the rows in several requests."
+    return _too_much("Too many rows", counted(limit, "row"), "MODELCAST_LIMITS_ROWS", advice)
 
 
-def _too_much(title: str, most: str, setting: str) -> Problem:
-    detail = f"A request may have at most {most} ({setting}). Send the rows in several requests."
+def _too_much(title: str, most: str, setting: str, advice: str) -> Problem:
+    detail = f"A request may have at most {most} ({setting}). {advice}"
     return Problem(status=CONTENT_TOO_LARGE, title=title, detail=detail, expected=f"at most {most}", got="more")
 
 

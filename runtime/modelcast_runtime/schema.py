@@ -33,9 +33,9 @@ Schema = dict[str, object]
 def request_schema(manifest: Manifest, settings: Settings) -> Schema:
     """What `POST /predict` takes as JSON, under the settings in force."""
     head: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Request to {manifest.name}"}
-    if not manifest.signature.inputs:  # own code, which alone knows what it takes
+    if not manifest.signature.takes_rows:
         return {**head, "type": "object"}
-    forms = request_forms(manifest, settings, "#/$defs/")
+    forms = request_forms(manifest, settings, "#/$defs/", max_rows=settings.limits.rows)
     return {**head, "anyOf": list(forms.values()), "$defs": row_schemas(manifest, settings)}
 
 
@@ -51,7 +51,7 @@ def csv_schema(manifest: Manifest) -> Schema:
     Narrower than the service where a pattern cannot tell: huge numbers, days after the 28th, bounds.
     """
     columns = manifest.signature.inputs
-    header = ",".join(_escaped(_csv_field(column.name)) for column in columns)
+    header = ",".join(_escaped(csv_field(column.name)) for column in columns)
     row = ",".join(_csv_cell(column) for column in columns)
     return {"type": "string", "pattern": rf"^{header}(\r?\n{row})+(\r?\n)?$"}
 
@@ -64,10 +64,11 @@ def _csv_cell(column: Column) -> str:
 
 
 def _csv_labels(categories: tuple[Label, ...]) -> Iterator[str]:
-    return (_escaped(_csv_field(label_text(label))) for label in categories)
+    return (_escaped(csv_field(label_text(label))) for label in categories)
 
 
-def _csv_field(text: str) -> str:
+def csv_field(text: str) -> str:
+    """A text as a field of a CSV, in quotes where it needs them; the empty text too: a bare empty field is null."""
     return text if text and not set(text) & set('",\r\n') else '"' + text.replace('"', '""') + '"'
 
 
@@ -76,13 +77,13 @@ def _escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
-def request_forms(manifest: Manifest, settings: Settings, refs: str) -> dict[str, Schema]:
-    """The forms of a request by name; they refer to `row_schemas` at `refs`."""
+def request_forms(manifest: Manifest, settings: Settings, refs: str, *, max_rows: int | None) -> dict[str, Schema]:
+    """The forms of a request by name, of at most so many rows; they refer to `row_schemas` at `refs`."""
     signature, takes_extra = manifest.signature, settings.extra_inputs == "ignore"
     kinds: list[Schema] = [{"$ref": f"{refs}row"}, {"$ref": f"{refs}record"}]
     if signature.layout == "text":
         kinds.append(_cell(signature.inputs[0], signature))
-    rows: Schema = {"type": "array", "minItems": 1, "maxItems": settings.limits.rows}
+    rows: Schema = {"type": "array", "minItems": 1} | ({} if max_rows is None else {"maxItems": max_rows})
     # All rows of a request have the form of the first.
     any_rows: Schema = {"anyOf": [{**rows, "items": kind} for kind in kinds]}
     return {

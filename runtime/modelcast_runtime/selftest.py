@@ -11,13 +11,15 @@ from modelcast_runtime import examples, metrics
 from modelcast_runtime.app import create_app
 from modelcast_runtime.asgi import Application
 from modelcast_runtime.bundle import Bundle, BundleError, open_bundle
+from modelcast_runtime.contract import QUESTIONS, query_of
 from modelcast_runtime.formats import load_scorer
 from modelcast_runtime.golden import wanted_by
 from modelcast_runtime.problems import counted
 from modelcast_runtime.settings import read_settings
 from modelcast_runtime.store import Store
 
-_PAGES = ("/healthz", "/readyz", "/metrics", "/schema", "/info", "/openapi.json", "/docs")
+_PAGES = ("/", "/healthz", "/readyz", "/metrics", "/schema", "/info", "/openapi.json", "/docs")
+_BROWSER = "text/html,*/*;q=0.8"
 
 
 def run(root: Path, example_file: Path | None = None) -> str:
@@ -42,15 +44,16 @@ def run(root: Path, example_file: Path | None = None) -> str:
 
 
 async def _check(app: Application, bundle: Bundle, most: int) -> None:
-    for path in _PAGES:
-        status, body = await request(app, "GET", path)
+    for path in (*_PAGES, *(() if bundle.card is None else ("/card",))):
+        status, body = await request(app, "GET", path, accept=_BROWSER)
         if status != 200:
             raise BundleError(f"GET {path} answered {status}: {body.decode('utf-8', 'replace')[:300]}")
-    if bundle.manifest.signature.layout == "object":
+    if not bundle.manifest.signature.takes_rows:
         return  # own code was imported; only examples of the repository's could ask it
-    question = "proba=true" if "predict_proba" in wanted_by(bundle.golden) else ""
+    wanted = wanted_by(bundle.golden)
+    query = query_of(question for question in QUESTIONS if question.output in wanted)
     rows = bundle.golden.rows[:most]  # replayed as a whole already; a service that takes one row a time is whole too
-    status, body = await request(app, "POST", "/predict", query=question, body=orjson.dumps({"instances": rows}))
+    status, body = await request(app, "POST", "/predict", query=query, body=orjson.dumps({"instances": rows}))
     if status != 200:
         raise BundleError(
             f"POST /predict with the golden rows answered {status}: {body.decode('utf-8', 'replace')[:300]}"
@@ -60,7 +63,9 @@ async def _check(app: Application, bundle: Bundle, most: int) -> None:
         raise BundleError(f"POST /predict answered {answered} of {len(rows)} golden rows")
 
 
-async def request(app: Application, method: str, path: str, *, query: str = "", body: bytes = b"") -> tuple[int, bytes]:
+async def request(
+    app: Application, method: str, path: str, *, query: str = "", body: bytes = b"", accept: str = "*/*"
+) -> tuple[int, bytes]:
     """One request to an ASGI application in this process: status and body."""
     scope = {
         "type": "http",
@@ -72,7 +77,11 @@ async def request(app: Application, method: str, path: str, *, query: str = "", 
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(b"host", b"selftest"), (b"content-length", b"%d" % len(body))],
+        "headers": [
+            (b"host", b"selftest"),
+            (b"accept", accept.encode()),
+            (b"content-length", b"%d" % len(body)),
+        ],
         "server": ("selftest", 80),
         "client": ("selftest", 1),
     }

@@ -277,3 +277,30 @@ def test_a_signature_knows_what_it_gives() -> None:
     )
     assert signature.gives("predict_proba")
     assert not signature.gives("distances")
+
+
+def test_a_signature_knows_what_may_be_asked_of_it() -> None:
+    signature = Signature(
+        layout="frame",
+        inputs=(),
+        outputs=tuple(Output(name=name, dtype="float64", shape=(-1, 2)) for name in ("predict", "distances")),
+    )
+    assert [question.field for question in signature.questions] == ["distances"]
+    assert contract.query_of(signature.questions) == "distances=true"
+    assert contract.query_of(contract.QUESTIONS) == "proba=true&distances=true"
+    assert signature.takes_rows
+    assert not Signature(layout="object", inputs=(), outputs=()).takes_rows
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (Column(name="x", dtype="float64", minimum=0, maximum=0.1), ["at least 0", "at most 0.1"]),
+        (Column(name="x", dtype="float64", maximum=1234567.89012), ["at most 1234567.89012"]),
+        (Column(name="seen", dtype="float64", minimum=-1), ["at least -1", "-0.5 to 1234.57 in training"]),
+    ],
+)
+def test_the_range_of_an_input_in_words(column: Column, words: list[str]) -> None:
+    training = Training(source="rows", ranges={"seen": (-0.5, 1234.5678)})
+    assert list(contract.range_words(column, training)) == words
+    assert list(contract.range_words(column, None)) == [word for word in words if "training" not in word]

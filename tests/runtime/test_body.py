@@ -42,7 +42,7 @@ def refused(*parts: bytes, **terms: Any) -> tuple[int, str]:
 
 TOO_LARGE = (
     413,
-    "A request may have at most 100 bytes (MODELCAST_LIMITS_BODY_BYTES, after inflation). Send the rows in several requests.",
+    "A request may have at most 100 bytes (MODELCAST_LIMITS_BODY_BYTES, after inflation). Send less in one request.",
 )
 CORRUPT = (
     400,

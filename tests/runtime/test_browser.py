@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modelcast_builder.seal import Writer
 from modelcast_runtime import browser, contract, model_page
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Evaluation, Golden, Training
@@ -61,17 +60,6 @@ def with_receipts(root: Path, **files: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return root
-
-
-def with_card(root: Path, content: bytes) -> Path:
-    """The same bundle, sealed again with a card."""
-    manifest = open_bundle(root).manifest
-    writer = Writer(root=root.parent / "with-card")
-    for record in manifest.files:
-        writer.copy(root / record.path, record.path)
-    writer.write(contract.CARD, content)
-    writer.finish({name: getattr(manifest, name) for name in manifest.__struct_fields__ if name != "files"})
-    return writer.root
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/json, text/html;q=0.5", "image/png"])
@@ -197,6 +185,11 @@ def test_every_input_gets_the_control_that_fits_it(make_bundle: MakeBundle) -> N
         (Column(name="a b", dtype="datetime"), "datetime", "date and time"),
         (Column(name="a b", dtype="string"), "text", "text"),
         (Column(name="a b", dtype="int64", minimum=0, maximum=120), "number", "whole number, at least 0, at most 120"),
+        (
+            Column(name="a b", dtype="float64", minimum=0.1, maximum=1234567.89012),
+            "number",
+            "number, at least 0.1, at most 1234567.89012",
+        ),
     ],
 )
 def test_hints_say_the_type_and_the_bounds(make_bundle: MakeBundle, column: Column, kind: str, hint: str) -> None:
@@ -205,6 +198,16 @@ def test_hints_say_the_type_and_the_bounds(make_bundle: MakeBundle, column: Colu
     bundle = open_bundle(make_bundle("text", signature=signature, golden=Golden(rows=((None,),), predictions=(None,))))
     (field,) = model_page.facts(bundle)["fields"]
     assert (field.kind, field.hint, field.at) == (kind, hint, "['a b']")
+
+
+def test_a_choice_is_written_as_the_example_that_takes_it(make_bundle: MakeBundle) -> None:
+    column = Column(name="level", dtype="float64", categories=(1.0, 2.5, 3.0), unknown="refuse")
+    sealed = open_bundle(make_bundle("pair")).manifest.signature
+    signature = contract.Signature(layout="frame", inputs=(column,), outputs=sealed.outputs)
+    golden = Golden(rows=((1.0,), (2.5,), (3.0,)), predictions=(1.0, 2.0, 3.0))
+    facts = model_page.facts(open_bundle(make_bundle("pair", signature=signature, golden=golden)))
+    assert facts["fields"][0].choices == (("1", "1.0"), ("2.5", "2.5"), ("3", "3.0"))
+    assert facts["model"]["examples"] == [["1"], ["2.5"], ["3"]]
 
 
 def test_the_facts_of_the_model_are_on_its_page(make_bundle: MakeBundle, make_client: MakeClient) -> None:
@@ -246,7 +249,7 @@ def test_a_notebook_is_shown_without_an_origin(make_bundle: MakeBundle, make_cli
 
 
 def test_the_card_is_shown_with_the_style_that_was_sealed(make_bundle: MakeBundle, make_client: MakeClient) -> None:
-    client = make_client(with_card(make_bundle(), CARD))
+    client = make_client(make_bundle(card=CARD))
     answer = client("GET", "/card")
     digest = base64.b64encode(hashlib.sha256(b"p { color: red }").digest()).decode()
     assert (answer.status, answer.body, answer.headers["content-type"]) == (200, CARD, "text/html; charset=utf-8")
@@ -255,6 +258,19 @@ def test_the_card_is_shown_with_the_style_that_was_sealed(make_bundle: MakeBundl
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     assert 'href="card"' in client("GET", "/", accept=BROWSER).body.decode()
+
+
+def test_the_card_is_read_and_hashed_once(
+    make_bundle: MakeBundle, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+    policy = browser.card_policy
+    monkeypatch.setattr(browser, "card_policy", lambda card: hashed.append(card) or policy(card))
+    client = make_client(make_bundle(card=CARD))
+    assert hashed == []
+    one, other = client("GET", "/card"), client("GET", "/card")
+    assert (one.body, one.headers) == (other.body, other.headers)
+    assert hashed == [CARD]
 
 
 def test_a_bundle_without_a_card_says_so(make_client: MakeClient) -> None:

@@ -206,7 +206,9 @@ def test_no_bytes_beyond_the_limit_in_force(make_client: MakeClient) -> None:
     client = make_client(env={"MODELCAST_LIMITS_BODY_BYTES": "40"})
     body = json.dumps([ROW]).encode()
     assert client("POST", "/predict", body.ljust(40)).status == 200
-    detail = "A request may have at most 40 bytes (MODELCAST_LIMITS_BODY_BYTES, after inflation). Send the rows in several requests."
+    detail = (
+        "A request may have at most 40 bytes (MODELCAST_LIMITS_BODY_BYTES, after inflation). Send less in one request."
+    )
     expected = problem(413, "body-too-large", detail, expected="at most 40 bytes", got="more")
     check_refused(client("POST", "/predict", body.ljust(41)), expected)
     check_refused(client("POST", "/predict", gzip.compress(body.ljust(41)), content_encoding="gzip"), expected)

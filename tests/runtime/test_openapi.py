@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from modelcast_runtime import docs_page, model_page, schema
+from modelcast_runtime import docs_page, model_page, openapi, payload, schema
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Golden, Signature
 from modelcast_runtime.health import Health
@@ -57,9 +57,7 @@ def test_every_route_is_described_and_none_beside(make_bundle: MakeBundle) -> No
 
 
 def described_of(bundle: Any, settings: Any) -> dict[str, Any]:
-    from modelcast_runtime.openapi import document
-
-    return document(bundle, settings)
+    return openapi.document(bundle, settings)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -179,6 +177,34 @@ def test_the_pattern_of_a_csv(row: list[str], fits: bool) -> None:
     assert taken(MIXED, target.getvalue().replace("c.d", "c-d")) is False
 
 
+def csv_of(make_bundle: MakeBundle, *columns: str, rows: tuple[Any, ...]) -> str:
+    """The example of a CSV, after a look at whether it fits its own schema."""
+    inputs = tuple(Column(name=name, dtype="string", nullable=True) for name in columns)
+    outputs = open_bundle(make_bundle("frame")).manifest.signature.outputs
+    signature = Signature(layout="frame", inputs=inputs, outputs=outputs, classes=("big", "small"))
+    golden = Golden(rows=rows, predictions=("big",) * len(rows))
+    bundle = open_bundle(make_bundle("frame", signature=signature, golden=golden))
+    predict = described_of(bundle, read_settings({}, {}, bundle.manifest.service))["paths"]["/predict"]["post"]
+    table = predict["requestBody"]["content"]["text/csv"]
+    text = str(table["examples"]["rows"]["value"])
+    assert re.search(table["schema"]["pattern"], text)
+    decoded = payload.decode(text.encode(), "text/csv", signature, extra_inputs="refuse", max_rows=9)
+    nulls = {name: sum(row[at] is None for row in rows) for at, name in enumerate(columns)}
+    assert decoded.columns.rows == len(rows)
+    assert decoded.missing == {name: count for name, count in nulls.items() if count}
+    return text
+
+
+def test_an_empty_text_in_a_csv_is_not_a_missing_one(make_bundle: MakeBundle) -> None:
+    assert csv_of(make_bundle, "a", "b, c", rows=(("", None), (None, 'say "hi"'))) == 'a,"b, c"\n"",\n,"say ""hi"""\n'
+    assert csv_of(make_bundle, "a", rows=(("",), (None,))) == 'a\n""\n\n'
+
+
+def test_too_many_rows_are_a_request_all_the_same(make_client: MakeClient) -> None:
+    predict = described_by(make_client("text"))["paths"]["/predict"]["post"]
+    assert "maxItems" not in json.dumps(predict["requestBody"]["content"]["application/json"]["schema"])
+
+
 def test_own_code_takes_and_gives_what_it_likes(make_bundle: MakeBundle) -> None:
     own = Signature(layout="object", inputs=(), outputs=())
     bundle = open_bundle(make_bundle("array", signature=own, golden=Golden(rows=(), predictions=())))
@@ -188,6 +214,36 @@ def test_own_code_takes_and_gives_what_it_likes(make_bundle: MakeBundle) -> None
     assert predict["requestBody"]["content"] == {"application/json": {"schema": {"type": "object"}}}
     assert "examples" not in predict["responses"]["200"]["content"]["application/json"]
     assert validator(document, {"$ref": "#/components/schemas/answer"}).is_valid(["anything"])
+    assert re.findall(r"csv|\brows?\b", json.dumps(document), re.IGNORECASE) == []
+    assert {
+        name: list(response["content"]["application/problem+json"]["examples"])
+        for name, response in document["components"]["responses"].items()
+    } == {
+        "BadRequest": ["not-json", "wrong-form", "refused-by-predict"],
+        "NotFound": ["not-found"],
+        "TooSlow": ["too-slow"],
+        "TooLarge": ["body-too-large"],
+        "UnsupportedMediaType": ["unsupported-media-type", "unsupported-charset", "unsupported-encoding"],
+        "InternalError": ["internal-error"],
+    }
+    assert document["info"]["summary"] == "A classifier served by modelcast"
     assert docs_page.facts(document)["tags"]
     facts = model_page.facts(bundle)
     assert (facts["fields"], facts["model"]["examples"], facts["golden_rows"]) == ([], [], 0)
+
+
+def test_it_is_made_once_and_only_for_those_who_ask(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def counted(*given: Any) -> dict[str, Any]:
+        made.append(given)
+        return whole(*given)
+
+    whole = openapi.document
+    monkeypatch.setattr(openapi, "document", counted)
+    client = make_client()
+    assert client("GET", "/info").status == 200
+    assert made == []
+    answers = [client("GET", path).body for path in ("/docs", "/openapi.json", "/docs", "/openapi.json")]
+    assert answers[:2] == answers[2:]
+    assert len(made) == 1

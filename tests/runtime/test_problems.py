@@ -61,8 +61,7 @@ PROBLEMS = [
     (
         problems.body_too_large(1),
         413,
-        "A request may have at most 1 byte (MODELCAST_LIMITS_BODY_BYTES, after inflation). "
-        "Send the rows in several requests.",
+        "A request may have at most 1 byte (MODELCAST_LIMITS_BODY_BYTES, after inflation). Send less in one request.",
     ),
     (
         problems.too_many_rows(5),

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from modelcast_runtime import selftest
+from modelcast_runtime import browser, model_page, selftest
 from modelcast_runtime.bundle import BundleError, open_bundle
 from modelcast_runtime.contract import Limits, ServiceDefaults
 from modelcast_runtime.settings import SettingsError
@@ -54,3 +55,41 @@ def test_a_wrong_setting_is_found_before_the_service_starts(
     monkeypatch.setenv("MODELCAST_LIMITS_ROWS", "many")
     with pytest.raises(SettingsError):
         selftest.run(make_bundle())
+
+
+def broken(*_: Any) -> Any:
+    raise OSError("not here")
+
+
+def test_a_model_whose_page_cannot_be_made_does_not_pass(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_page, "facts", broken)
+    assert fault(make_bundle()).startswith('GET / answered 500: {"type":"urn:modelcast:problem:internal-error",')
+
+
+def test_a_model_whose_card_cannot_be_shown_does_not_pass(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_bundle(card=b"<p>card")
+    assert selftest.run(root) == "array sha256:3f2a: 5 golden rows reproduced"
+    monkeypatch.setattr(browser, "card_policy", broken)
+    assert fault(root).startswith('GET /card answered 500: {"type":"urn:modelcast:problem:internal-error",')
+
+
+@pytest.mark.parametrize(
+    ("kind", "query"), [("array", "proba=true"), ("kmeans", "distances=true"), ("pair", ""), ("own", "")]
+)
+def test_the_golden_rows_are_asked_for_all_that_they_hold(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, kind: str, query: str
+) -> None:
+    asked = []
+
+    async def noted(app: Any, method: str, path: str, **given: Any) -> tuple[int, bytes]:
+        asked.append((method, path, given.get("query", "")))
+        return await request(app, method, path, **given)
+
+    request = selftest.request
+    monkeypatch.setattr(selftest, "request", noted)
+    selftest.run(make_bundle(kind))
+    assert asked[-1] == ("POST", "/predict", query)

@@ -72,6 +72,7 @@ function bodyOfOne() {
 
 // ---- Several rows --------------------------------------------------------------------------------------------------
 
+/** What goes in place of the box's text, where that cannot be shown: `{ body, type }`. */
 let upload = null;
 
 function csvField(literal) {
@@ -85,25 +86,47 @@ function csvOfExamples() {
   return [names, ...model.examples.map((row) => row.map(csvField))].map((row) => row.join(",")).join("\n");
 }
 
-/** Cells copied from a spreadsheet are separated by tabs. */
+// A field in quotes may hold tabs and line ends; any other is what stands up to the next of them.
+const TAB_FIELD = /(?:("(?:[^"]|"")*")|([^\t\r\n]*))(\t|\r?\n|$)/g;
+
+/** Cells copied from a spreadsheet, and files of them, are separated by tabs. */
 function asCsv(text) {
   const [header] = text.split("\n", 1);
   if (!header.includes("\t")) return text;
-  return text.replace(/\r\n/g, "\n").split("\n").map((line) => line.split("\t").map(tabField).join(",")).join("\n");
+  return text.replace(TAB_FIELD, (_, quoted, bare, end) => (quoted ?? csvOfBare(bare)) + (end === "\t" ? "," : end));
 }
 
-function tabField(text) {
-  return /^".*"$/.test(text) || !/[",]/.test(text) ? text : `"${text.replaceAll('"', '""')}"`;
+function csvOfBare(text) {
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function requestOf(text) {
+  return /^\s*[[{]/.test(text) ? { body: text, type: "application/json" } : { body: asCsv(text), type: "text/csv" };
+}
+
+/** The text of bytes; null where they are not UTF-8. */
+function textOf(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
 }
 
 async function take(file) {
   clearErrors();
   if (!file) return;
+  const bytes = await file.arrayBuffer().catch(() => null);
+  if (bytes === null) return alarm("No file", `The browser could not read ${file.name}.`);
+  const text = textOf(bytes);
+  const isEditable = text !== null && bytes.byteLength <= EDITABLE_BYTES;
+  // What is no UTF-8 goes as it is: the service says so, and on which line.
+  const request = text === null ? { body: bytes, type: "text/csv" } : requestOf(text);
+  const reason = text === null ? "not UTF-8, sent as they are" : "too many to edit here";
   const box = byId("rows");
-  const isLarge = file.size > EDITABLE_BYTES;
-  upload = isLarge ? file : null;
-  box.readOnly = isLarge;
-  box.value = isLarge ? `${file.name}: ${file.size.toLocaleString("en")} bytes, sent as they are` : await file.text();
+  upload = isEditable ? null : request;
+  box.readOnly = !isEditable;
+  box.value = isEditable ? text : `${file.name}: ${bytes.byteLength.toLocaleString("en")} bytes, ${reason}`;
   describe();
 }
 
@@ -111,52 +134,56 @@ async function take(file) {
 
 const address = (question) => `predict${question ? `?${question}` : ""}`;
 
-async function ask(body, type) {
+/** The answer as it came; null where none did. */
+async function ask({ body, type }) {
   const began = performance.now();
-  const response = await fetch(address(model.question), { method: "POST", headers: { "Content-Type": type }, body });
-  const text = await response.text();
-  return { response, text, took: performance.now() - began };
+  try {
+    const response = await fetch(address(model.question), { method: "POST", headers: { "Content-Type": type }, body });
+    const text = await response.text();
+    return { response, text, took: performance.now() - began };
+  } catch {
+    return null;
+  }
 }
 
-async function submit(event, send, show) {
+/** The value of a JSON text; undefined where it is none. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function submit(event, requested, show) {
   event.preventDefault();
   const button = event.target.querySelector("[type=submit]");
   if (button.getAttribute("aria-disabled") === "true") return;
   clearErrors();
+  const request = requested();
   button.setAttribute("aria-disabled", "true");
-  try {
-    const { response, text, took } = await send();
-    if (response.ok) show(JSON.parse(text), took);
-    else refuse(response, text);
-  } catch {
-    alarm("No answer", "The service could not be reached. Is it still running?");
-  } finally {
-    button.removeAttribute("aria-disabled");
-  }
+  const came = await ask(request);
+  button.removeAttribute("aria-disabled");
+  if (!came) return alarm("No answer", "The service could not be reached. Is it still running?");
+  const value = parsed(came.text);
+  if (came.response.ok && value !== undefined) show(value, came.took);
+  else refuse(came.response, value);
 }
 
-function sent() {
-  return ask(bodyOfOne(), "application/json");
+function oneRow() {
+  return { body: bodyOfOne(), type: "application/json" };
 }
 
-async function sentRows() {
-  if (upload) return ask(upload, "text/csv");
-  const text = byId("rows").value;
-  return /^\s*[[{]/.test(text) ? ask(text, "application/json") : ask(asCsv(text), "text/csv");
+function severalRows() {
+  return upload ?? requestOf(byId("rows").value);
 }
 
 // ---- Refusals ------------------------------------------------------------------------------------------------------
 
-function refuse(response, text) {
-  let problem;
-  try {
-    problem = JSON.parse(text);
-  } catch {
-    problem = {};
-  }
-  const title = problem.title || `Status ${response.status}`;
-  alarm(title, problem.detail || problem.error || "The service gave no reason.");
-  if (problem.at) point(problem);
+function refuse(response, problem) {
+  const reason = problem === undefined ? "What answered was not the model: this is no JSON." : "The service gave no reason.";
+  alarm(problem?.title || `Status ${response.status}`, problem?.detail || problem?.error || reason);
+  if (problem?.at) point(problem);
 }
 
 function point(problem) {
@@ -397,7 +424,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copy(byId(button.dataset.copy).textContent).then(
     () => { status.textContent = "Copied"; }, () => { status.textContent = "Select the text and copy it"; }));
 }
-byId("form-one").addEventListener("submit", (event) => submit(event, sent, showOne));
+byId("form-one").addEventListener("submit", (event) => submit(event, oneRow, showOne));
 byId("form-one").addEventListener("input", (event) => {
   event.target.removeAttribute("aria-invalid");
   const field = model.fields.find((each) => event.target.id === each.id || event.target.id === `${each.id}-other`);
@@ -419,7 +446,7 @@ byId("filter")?.addEventListener("input", (event) => {
 if (byId("several")) {
   const drop = byId("drop");
   byId("rows").value = csvOfExamples();
-  byId("form-several").addEventListener("submit", (event) => submit(event, sentRows, showSeveral));
+  byId("form-several").addEventListener("submit", (event) => submit(event, severalRows, showSeveral));
   byId("rows").addEventListener("input", clearErrors);
   byId("file").addEventListener("change", (event) => take(event.target.files[0]));
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
