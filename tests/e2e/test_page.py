@@ -158,6 +158,91 @@ def test_the_request_as_code_asks_the_same(page: Page, penguins: Service) -> Non
     assert logged == [[said]]
 
 
+def offered(page: Page, file: Path) -> str:
+    """Choose a file that the box cannot hold: what it says of it instead."""
+    page.click("#tab-several")
+    page.upload("#file", file)
+    page.until("document.querySelector('#rows').readOnly")
+    return str(page.run("document.querySelector('#rows').value"))
+
+
+ONE_DESK = pytest.mark.parametrize("page", [("desk", "light")], indirect=True)
+
+
+@ONE_DESK
+def test_a_file_that_is_no_utf_8_is_sent_as_it_is(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "penguins.csv"
+    file.write_bytes((",".join(PENGUIN) + "\nBisé,47,14,212,4875,male\n").encode("latin-1"))
+    assert offered(page, file) == f"penguins.csv: {file.stat().st_size} bytes, not UTF-8, sent as they are"
+    page.click("#form-several [type=submit]")
+    page.until("document.querySelector('.alert')")
+    assert page.text("#shown") == "Not UTF-8\n\nline 2: expected UTF-8, got other bytes. Encode the body as UTF-8."
+    # Mended and chosen again, it is read again.
+    file.write_text(",".join(PENGUIN) + "\nBiscoe,47,14,212,4875,male\n", encoding="utf-8-sig")
+    page.run("void document.querySelector('#file').dispatchEvent(new Event('click'))")
+    page.upload("#file", file)
+    page.until("!document.querySelector('#rows').readOnly")
+    page.click("#form-several [type=submit]")
+    page.until("document.querySelector('#shown tbody tr')")
+
+
+@ONE_DESK
+def test_a_large_file_of_tabs_is_answered(page: Page, tmp_path: Path) -> None:
+    rows, file = 6000, tmp_path / "penguins.tsv"
+    lines = [PENGUIN.keys(), *[['"Biscoe"', *list(PENGUIN.values())[1:]]] * rows]
+    file.write_text("\r\n".join("\t".join(line) for line in lines))
+    assert file.stat().st_size > 200_000
+    assert offered(page, file) == f"penguins.tsv: {file.stat().st_size:,} bytes, too many to edit here"
+    page.click("#form-several [type=submit]")
+    page.until("document.querySelector('#shown table')")
+    assert page.text("#shown").startswith("Predictions for 6,000 rows\n")
+
+
+@ONE_DESK
+def test_cells_between_tabs_become_a_csv(page: Page) -> None:
+    cells = 'a\tb\r\n5" pipe, long\t"with ""quotes"", a\ttab\nand a line"\r\n\t""\nlast\t'
+    csv_text = 'a,b\r\n"5"" pipe, long","with ""quotes"", a\ttab\nand a line"\r\n,""\nlast,'
+    assert page.run(f"asCsv({json.dumps(cells)})") == csv_text
+    assert page.run(f"asCsv({json.dumps(csv_text)})") == csv_text
+
+
+@ONE_DESK
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (
+            "Promise.reject(new TypeError('no network'))",
+            "No answer\n\nThe service could not be reached. Is it still running?",
+        ),
+        (
+            "new Response('<p>Sign in', {status: 200})",
+            "Status 200\n\nWhat answered was not the model: this is no JSON.",
+        ),
+        (
+            "new Response('<p>Bad gateway', {status: 502})",
+            "Status 502\n\nWhat answered was not the model: this is no JSON.",
+        ),
+        ("new Response('{}', {status: 503})", "Status 503\n\nThe service gave no reason."),
+    ],
+)
+def test_what_is_no_answer_is_told_apart(page: Page, answer: str, shown: str) -> None:
+    page.run(f"void (window.fetch = async () => {answer})")
+    page.click("#form-one [type=submit]")
+    page.until("document.querySelector('.alert')")
+    assert page.text("#shown") == shown
+    assert not page.run("document.querySelector('#form-one [type=submit]').hasAttribute('aria-disabled')")
+
+
+@ONE_DESK
+def test_a_fault_of_the_page_is_not_told_as_one_of_the_network(page: Page) -> None:
+    page.run("void (window.fetch = async () => new Response('{\"predictions\": null}'))")
+    page.click("#form-one [type=submit]")
+    page.until("!document.querySelector('#form-one [type=submit]').hasAttribute('aria-disabled')")
+    assert page.run("document.querySelector('.alert')") is None
+    assert page.errors == ["Uncaught (in promise)"]
+    page.errors.clear()
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [("docs", "Inputs of a row"), ("card", "What it takes"), ("notebooks/train.html", "Which penguin is it?")],

@@ -448,6 +448,8 @@ if (byId("several")) {
   byId("rows").value = csvOfExamples();
   byId("form-several").addEventListener("submit", (event) => submit(event, severalRows, showSeveral));
   byId("rows").addEventListener("input", clearErrors);
+  // Else a file that was mended and is chosen again is no change.
+  byId("file").addEventListener("click", (event) => { event.target.value = ""; });
   byId("file").addEventListener("change", (event) => take(event.target.files[0]));
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
   drop.addEventListener("dragleave", () => drop.classList.remove("over"));
