@@ -10,6 +10,10 @@ from modelcast_builder.errors import BuildError
 _CREDENTIAL_NAME = re.compile(r"token|secret|passw|credential|api_?key|private|auth", re.IGNORECASE)
 _CREDENTIAL_VALUE = re.compile(r"://[^/\s]+@")
 _ALWAYS = "S2I_"
+# They are about the Python and the screen of whoever builds, and would decide what the model's own Python imports.
+_OF_THE_BUILDER = frozenset(
+    {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "PYTHONUSERBASE", "VIRTUAL_ENV", "MPLBACKEND"}
+)
 # What a process needs to run at all, whatever `build.env` lists.
 _OF_THE_MACHINE = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|"
@@ -38,10 +42,14 @@ def unquoted(value: str) -> str:
 
 
 def check_named(names: Sequence[str] | None, variables: Mapping[str, str], where: str) -> None:
-    """Raise `BuildError` where `build.env` lists what looks like a credential; `where` says in which line."""
+    """Raise `BuildError` where `build.env` lists what no notebook gets; `where` says in which line."""
     for name in names or ():
         if name.startswith(_ALWAYS):
             continue
+        if name in _OF_THE_BUILDER:
+            problem = f"{where}: `build.env` names {name}, which is about the builder's own Python: no notebook gets it"
+            fix = 'Leave it out, and set in the notebook what it needs: `sys.path.append("src")`, `matplotlib.use("agg")`'
+            raise BuildError("config", problem, fix)
         if _CREDENTIAL_NAME.search(name):
             problem = f"{where}: `build.env` names {name}, which looks like a credential: no notebook gets one"
             raise BuildError("config", problem, "Give the variable another name, or fetch the data before the build")
@@ -51,7 +59,10 @@ def check_named(names: Sequence[str] | None, variables: Mapping[str, str], where
 
 
 def handed(variables: Mapping[str, str], names: Sequence[str] | None) -> dict[str, str]:
-    """What a notebook gets: those of `build.env` and S2I's, without `build.env` all but credentials."""
+    """What a notebook gets: those of `build.env` and S2I's, without `build.env` all but credentials.
+
+    The builder's own Python is no business of its.
+    """
     return {name: unquoted(value) for name, value in variables.items() if _passes(name, value, names)}
 
 
@@ -69,5 +80,7 @@ def deciding(root: Path, given: Mapping[str, str], names: Sequence[str] | None) 
 def _passes(name: str, value: str, names: Sequence[str] | None) -> bool:
     if name.startswith(_ALWAYS):
         return True
+    if name in _OF_THE_BUILDER:
+        return False
     is_wanted = names is None or name in names or _OF_THE_MACHINE.fullmatch(name) is not None
     return is_wanted and not (_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))

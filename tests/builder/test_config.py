@@ -489,6 +489,15 @@ def test_build_env_hands_no_credential_through(tmp_path: Path) -> None:
     )
 
 
+def test_build_env_hands_nothing_of_the_builders_own_python_through(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        read(tmp_path, "build: {env: [PYTHONPATH]}")
+    assert str(caught.value) == (
+        "config: modelcast.yaml:1: `build.env` names PYTHONPATH, which is about the builder's own Python: no notebook "
+        'gets it. Leave it out, and set in the notebook what it needs: `sys.path.append("src")`, `matplotlib.use("agg")`'
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [("other", "other"), (' "other" ', "other"), ("'other'", "other"), ("", "written"), ("' '", "written"), ('"', '"')],

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from modelcast_builder import notebooks
+from modelcast_builder.config import read_config
 from modelcast_builder.document import Build
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import Executed, failures, files, kernel
@@ -278,7 +279,8 @@ def run(root: Path, python: Path, *cells: str, **sandbox_of: Any) -> tuple[str, 
     said: list[str] = []
     notebook(root / "train model.ipynb", *cells)
     arguments, sandbox = (root, [Path("train model.ipynb")], python), Build(**{"timeout_s": 60, **sandbox_of})
-    line = refusal(lambda: notebooks.execute(*arguments, work=root.parent / "work", sandbox=sandbox, say=said.append))
+    line = refusal(lambda: notebooks.execute(
+            *arguments, work=root.parent / "work", sandbox=sandbox, env=os.environ, say=said.append))
     return line, said
 
 
@@ -358,11 +360,14 @@ def test_shell_commands_find_the_models_environment(has_pip: bool, tmp_path: Pat
     }
 
 
-def test_the_builders_own_paths_are_not_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", "/builder")
-    monkeypatch.setenv("MINE", "1")
-    env = kernel._environment(Place(python=tmp_path / "bin" / "python", root=tmp_path, work=tmp_path, env=None))
-    assert ("PYTHONPATH" in env, env["MINE"]) == (False, "1")
+def test_what_is_about_the_builders_own_python_stays_with_the_builder(tmp_path: Path) -> None:
+    ours = {"PYTHONPATH": "/builder", "PYTHONHOME": "/builder", "PYTHONSTARTUP": "/builder/start.py"}
+    theirs = {"PYTHONWARNINGS": "ignore", "MINE": "1"}
+    given = read_config(tmp_path, ours | theirs | {"VIRTUAL_ENV": "/builder", "MPLBACKEND": "agg"}).handed
+    env = kernel._environment(Place(python=tmp_path / "bin" / "python", root=tmp_path, work=tmp_path, env=given))
+    assert given == theirs
+    assert (env["VIRTUAL_ENV"], env["MPLBACKEND"]) == (str(tmp_path), "module://matplotlib_inline.backend_inline")
+    assert not ours.keys() & env.keys()
 
 
 @pytest.mark.parametrize(
@@ -400,7 +405,7 @@ def test_the_last_line_says_what_to_do(ename: str, evalue: str, expected: str, t
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "features.py").write_text("")
     failed = kernel.CellFailed("cell 4", "", ename=ename, evalue=evalue)
-    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env=None, memory_mb=512)
+    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, memory_mb=512)
     error = failures.explained(failed, Path("a.ipynb"), place, lambda _line: None)
     assert str(error) == f"notebooks: a.ipynb, cell 4: {expected}"
 
@@ -427,7 +432,7 @@ def test_a_cell_that_wants_more_than_its_memory_is_told_the_key(tmp_path: Path, 
     "output", ["terminate called after throwing 'std::bad_alloc'", "OpenBLAS error: Memory allocation failed"]
 )
 def test_a_kernel_that_ended_for_want_of_memory_is_told_the_key(output: str, tmp_path: Path) -> None:
-    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env=None, memory_mb=512)
+    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, memory_mb=512)
     died = kernel.KernelDied("cell 4", output, code=-6)
     assert str(failures.explained(died, Path("a.ipynb"), place, lambda _line: None)) == (
         "notebooks: a.ipynb, cell 4: the kernel ended for want of memory: it may have 512 MiB. "
@@ -452,7 +457,7 @@ def test_a_notebook_without_network_reaches_itself_only(tmp_path: Path, model_py
     root, said = tmp_path / "repo", list[str]()
     notebook(root / "a.ipynb", NETWORK)
     python, work = model_python, tmp_path / "work"
-    notebooks.execute(root, [Path("a.ipynb")], python, work=work, sandbox=Build(network=False), say=said.append)
+    notebooks.execute(root, [Path("a.ipynb")], python, work=work, sandbox=Build(network=False), env=os.environ, say=said.append)
     assert (root / "reason.txt").read_text() == f"ENETUNREACH {os.getuid()}"
     assert len(said) == 1, "nothing but that it was executed"
 
@@ -506,7 +511,7 @@ def test_each_notebook_has_a_place_for_its_stage(tmp_path: Path, model_python: P
         notebook(root / name, f"save = {save}{STAGED}")
     executed = notebooks.execute(
         root, [Path("a.ipynb"), Path("b.ipynb"), Path("my folder/a.ipynb")], model_python, work=tmp_path / "work",
-        sandbox=Build(), say=print, main_names=names_of_main,
+        sandbox=Build(), env=os.environ, say=print, main_names=names_of_main,
     )  # fmt: skip
     found = [(stage.name, stage.path, stage.notebook.as_posix()) for stage in executed.stages]
     assert found == [("a", root / "a.sav", "a.ipynb"), ("a-2", root / "a-2.sav", "my folder/a.ipynb")]
@@ -521,7 +526,7 @@ def test_the_parameters_cell_is_in_the_receipt_and_numbers_stay_the_users(tmp_pa
     root.mkdir()
     (root / "a.ipynb").write_text(json.dumps(made))
     python, work = model_python, tmp_path / "work"
-    given: dict[str, Any] = {"parameters": {"k": {"a": [None, True, "it's"]}}, "sandbox": Build(), "say": print}
+    given: dict[str, Any] = {"parameters": {"k": {"a": [None, True, "it's"]}}, "sandbox": Build(), "env": os.environ, "say": print}
     executed = notebooks.execute(root, [Path("a.ipynb")], python, work=work, **given)
     text = re.sub(r"<[^>]+>", "", executed.notebooks[0].html.decode())
     assert "k is {'a': [None, True, \"it's\"]}" in text
@@ -579,7 +584,7 @@ def test_what_is_no_python_notebook_is_refused(content: str | bytes, expected: s
 )  # fmt: skip
 def test_a_notebook_that_is_not_there_is_refused(path: str, expected: str, tmp_path: Path) -> None:
     call = lambda: notebooks.execute(  # noqa: E731
-        tmp_path, [Path(path)], Path(sys.executable), work=tmp_path / "work", sandbox=Build(), say=print
+        tmp_path, [Path(path)], Path(sys.executable), work=tmp_path / "work", sandbox=Build(), env={}, say=print
     )
     assert refusal(call) == f"notebooks: {expected}"
 

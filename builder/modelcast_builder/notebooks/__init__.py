@@ -98,11 +98,11 @@ def execute(  # noqa: PLR0913 - what a notebook needs of the build, by keyword
     *,
     work: Path,
     sandbox: Build,
+    env: Mapping[str, str],
     say: Say,
     note: Say | None = None,
     parameters: Mapping[str, Parameter] | None = None,
     main_names: MainNames = lambda _artifact: frozenset(),
-    env: Mapping[str, str] | None = None,
 ) -> Executed:
     """Run the notebooks of `repo` (a copy: they write into it) in this order; raises BuildError.
 
@@ -171,8 +171,7 @@ def _execute(notebook: NotebookNode, stage: Stage, story: _Story) -> ExecutedNot
 
 async def _run(notebook: NotebookNode, stage: Stage, story: _Story) -> None:
     root, name = story.place.root, stage.notebook
-    given = kernel.inherited() if story.place.env is None else story.place.env
-    env = {**given, stages.VARIABLE: str(stage.path)}
+    env = {**story.place.env, stages.VARIABLE: str(stage.path)}
     async with kernel.opened(notebook, replace(story.place, env=env)) as session:
         folder, first_id = (root / name).parent, _IDS_PER_NOTEBOOK * len(story.seen) + 1
         story.seen.append(name)

@@ -27,7 +27,6 @@ _START_S = 120
 _ASK_S = 300
 # The name of a socket may have 107 bytes; the kernel adds "/kernel-ipc-5".
 _LONGEST_SOCKET_FOLDER = 80
-_NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "MPLBACKEND")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class Place:
     python: Path
     root: Path
     work: Path
-    env: Mapping[str, str] | None
+    env: Mapping[str, str]
     memory_mb: int | None = None
     """What each process of the notebook may have of data; None: no limit of ours."""
     network: bool = True
@@ -228,14 +227,13 @@ def _is_short(folder: str) -> bool:
 
 
 def _environment(place: Place) -> dict[str, str]:
-    env = dict(place.env) if place.env is not None else inherited()
     programs = place.python.parent
     # Without a pip of its own, `!pip` finds another environment's: it shall act on this one.
     pip = {} if (programs / "pip").exists() else {"PIP_PYTHON": str(place.python)}
     return {
-        **env,
+        **place.env,
         **pip,
-        "PATH": os.pathsep.join([str(programs), env.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(programs), place.env.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(programs.parent),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # The order of sets of strings would otherwise change the model from build to build.
@@ -244,11 +242,6 @@ def _environment(place: Place) -> dict[str, str]:
         "IPYTHONDIR": str(place.work / "ipython"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
-
-
-def inherited() -> dict[str, str]:
-    """The builder's own variables, less those that are about its own Python."""
-    return {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
 
 
 def _printed(cell: NotebookNode) -> str:
