@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -48,6 +49,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
         inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
         task=config.document.task,
         trusted=_trusted(trained, config) if artifact.kind == "skops" else (),
+        named=trust.named(config.document.trusted),
         signature=logged.inputs if logged else (),
         example=str(logged.example) if logged and logged.example else None,
         sealed=str(work / claim.model),
@@ -56,8 +58,9 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
 
 def _trusted(trained: Trained, config: Config) -> tuple[str, ...]:
     """What a skops file may name; the classes of a notebook that this build ran are its own."""
-    own = {PurePosixPath(file.target.parts[0]).stem for file in trained.code}
-    own |= {"__main__"} if trained.definitions else set()
+    modules = {PurePosixPath(file.target.parts[0]).stem for file in trained.code if file.target.suffix == ".py"}
+    # Python finds its own first, and a data file is no module.
+    own = modules - sys.stdlib_module_names | ({"__main__"} if trained.definitions else set())
     return trust.approve(trained.artifact, own=own, trusted=config.document.trusted)
 
 

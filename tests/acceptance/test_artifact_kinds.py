@@ -86,6 +86,7 @@ def with_a_call(target: Path, module: str, name: str) -> Path:
                 content = json.dumps(schema).encode()
             archive.writestr(member, content)
     shutil.copytree(LOGGED / "new" / "code" / "measures", target.parent / "measures")
+    write(target.parent, {"measures/shell.py": "from subprocess import run\n"})
     return target.parent
 
 
@@ -104,6 +105,8 @@ def test_a_skops_file_of_own_functions_is_served_and_a_hostile_one_is_not(
         "sklearn.utils._testing.check_output": "error: audit: model.skops makes a load use "
         "sklearn.utils._testing.check_output, which skops does not trust by itself. "
         'If it is meant, write `trusted: ["sklearn.utils._testing:check_output"]` in modelcast.yaml.',
+        "measures.shell.run": "error: audit: model.skops makes a load use measures.shell.run, which skops does not "
+        'trust by itself. If it is meant, write `trusted: ["measures.shell:run"]` in modelcast.yaml.',
     }
     for name, line in lines.items():
         module, _, attribute = name.rpartition(".")

@@ -1,17 +1,26 @@
 """skops files: what is read of them inertly, what may be loaded, and what is refused with the line to write."""
 
+import importlib
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from modelcast_builder import artifact
+from modelcast_builder import artifact, bundling
 from modelcast_builder.artifact import skops, trust
+from modelcast_builder.config import Config
 from modelcast_builder.errors import BuildError
 from modelcast_builder.frameworks import claim
+from modelcast_builder.inside import loading
+from modelcast_builder.inside.messages import Data, DescribeRequest, Refusal, Refused
+from modelcast_builder.training import Trained
+from modelcast_builder.travel import TravelFile
 
 REAL = Path(__file__).resolve().parents[1] / "acceptance" / "logged" / "new" / "model.skops"
 AGAIN = "Write it again with skops.io.dump(model, path), and commit the whole file"
@@ -183,3 +192,94 @@ def test_what_of_the_libraries_opens_files_is_left_to_skops_to_refuse(name: str,
     module, _, attribute = name.rpartition(".")
     assert name not in approved(save, node(module, attribute, CALLS[name], content={}))
     assert name in approved(save, node(module, attribute, CALLS[name], content={}), trusted=(f"{module}:{attribute}",))
+
+
+FEATURES = """
+import os
+from subprocess import run
+from lending_lib.steps import Scaled, check_output
+class Clip:
+    shell = os.system
+    def low(self):
+        return 0
+system = os.system
+"""
+IN_AN_OWN_MODULE = {
+    "lending.Clip": True,
+    "lending.Clip.low": True,
+    "lending.Scaled": True,
+    "lending_lib.steps.Scaled": True,
+    "__main__.Clip": True,
+    "lending.run": False,
+    "lending.system": False,
+    "lending.check_output": False,
+    "lending.Clip.shell": False,
+    "lending.nothing": False,
+    "lending_lib.steps.check_output": False,
+    "__main__.lent": False,
+}
+
+
+def lending(folder: Path) -> Path:
+    """Own modules with what they define, and what they only imported."""
+    (folder / "lending_lib").mkdir(parents=True)
+    (folder / "lending.py").write_text(FEATURES)
+    (folder / "lending_lib" / "steps.py").write_text("from subprocess import check_output\nclass Scaled: pass\n")
+    return folder
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`load("features.Clip", trusted=..., named=...)` of a file that asks skops for this name."""
+    code = lending(tmp_path / "code")
+    monkeypatch.syspath_prepend(str(code))
+    for name in ("lending", "lending_lib", "lending_lib.steps"):
+        monkeypatch.setitem(sys.modules, name, sys)  # so that it is forgotten afterwards
+        del sys.modules[name]
+    monkeypatch.setattr(sys.modules["__main__"], "Clip", importlib.import_module("lending").Clip, raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "lent", subprocess.run, raising=False)
+
+    def ask(name: str, **question: Any) -> Any:
+        fake = ModuleType("skops")
+        fake.io = SimpleNamespace(get_untrusted_types=lambda file: [name], load=lambda path, trusted: Loaded())  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "skops", fake)
+        asked = DescribeRequest(
+            artifact="model.skops", framework="sklearn", code=str(code), definitions={}, by_value=False, recorded=None,
+            data=Data(), inputs={}, trusted=(name,), sealed="", **question,
+        )  # fmt: skip
+        return loading.load(asked)
+
+    return ask
+
+
+class Loaded:
+    """What skops would have made."""
+
+    def predict(self) -> None:
+        """Be a model."""
+
+
+@pytest.mark.parametrize("name", IN_AN_OWN_MODULE)
+def test_an_own_module_does_not_lend_what_it_only_imported(name: str, load: Callable[..., Any]) -> None:
+    if IN_AN_OWN_MODULE[name]:
+        assert isinstance(load(name), Loaded)
+        return
+    with pytest.raises(Refused) as refused:
+        load(name)
+    module, _, attribute = name.rpartition(".")
+    assert refused.value.refusal == Refusal(
+        step="audit",
+        problem=f"model.skops makes a load use {name}, which skops does not trust by itself",
+        fix=f'If it is meant, write `trusted: ["{module}:{attribute}"]` in modelcast.yaml',
+    )
+    assert isinstance(load(name, named=(name,)), Loaded), "the line that the refusal tells to write"
+
+
+@pytest.mark.parametrize("file", ["subprocess.csv", "subprocess.py"])
+def test_data_and_modules_of_pythons_own_names_are_no_own_modules(file: str, save: Save, tmp_path: Path) -> None:
+    hostile = artifact.scan(save(saved(model(node("subprocess", "Popen")))))
+    (tmp_path / file).touch()
+    code = (TravelFile(target=PurePosixPath(file), source=tmp_path / file),)
+    trained = Trained(artifact=hostile, repo=tmp_path, code=code, definitions={}, receipts={}, recorded=None)
+    with pytest.raises(BuildError, match="^audit: model.skops names subprocess.Popen, which is neither"):
+        bundling.question(trained, claim(hostile), Config(), tmp_path)

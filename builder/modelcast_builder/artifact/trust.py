@@ -1,6 +1,6 @@
 """Which names of a skops file may be loaded: plain values, the libraries' own types, the repository's own modules."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.errors import BuildError
@@ -41,7 +41,12 @@ def approve(artifact: Artifact, *, own: Collection[str], trusted: Collection[str
     if unknown:
         raise refusal(artifact.path.name, *unknown[0])
     approved = (name for name in artifact.globals if name not in artifact.called or _may_call(*name, allowed, trusted))
-    return tuple(sorted({".".join(name) for name in approved} | set(_written(trusted))))
+    return tuple(sorted({".".join(name) for name in approved} | set(named(trusted))))
+
+
+def named(trusted: Collection[str]) -> tuple[str, ...]:
+    """Entries that stand for one name each, such as the method `features:Clip.low`, as skops writes them."""
+    return tuple(entry.replace(":", ".") for entry in trusted if not entry.endswith(":*"))
 
 
 def refusal(file: str, module: str, name: str) -> BuildError:
@@ -71,8 +76,3 @@ def _may_call(module: str, name: str, own: frozenset[str], trusted: Collection[s
     home = _home(module, name)
     is_scoring = any(home == called or home.startswith(f"{called}.") for called in CALLED) and ".tests" not in home
     return is_scoring or _is_own(module, name, own) or _is_in(module, name, trusted)
-
-
-def _written(trusted: Collection[str]) -> Iterator[str]:
-    """Entries that skops names by themselves, such as the method `features:Clip.low`."""
-    yield from (entry.replace(":", ".") for entry in trusted if not entry.endswith(":*"))

@@ -4,7 +4,9 @@ import importlib
 import re
 import sys
 import warnings
+from itertools import accumulate
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .messages import DescribeRequest, Refused
@@ -30,7 +32,7 @@ def load(request: DescribeRequest) -> Any:
         with warnings.catch_warnings():
             # Older scikit-learns have no class of their own for it: all have the sentence.
             warnings.filterwarnings("error", message="Trying to unpickle estimator")
-            model = _read(Path(request.artifact), request.trusted)
+            model = _read(Path(request.artifact), request)
     except Refused:
         raise
     except ModuleNotFoundError as error:
@@ -62,21 +64,24 @@ def _offer_definitions(definitions: dict[str, str]) -> None:
         setattr(main, name, getattr(importlib.import_module(module), name))
 
 
-def _read(path: Path, trusted: tuple[str, ...]) -> Any:
+def _read(path: Path, request: DescribeRequest) -> Any:
     if path.suffix.lower() == ".skops":
-        return _read_skops(path, trusted)
+        return _read_skops(path, request)
     import joblib
 
     # joblib also reads plain pickles, compressed or not.
     return joblib.load(path)
 
 
-def _read_skops(path: Path, trusted: tuple[str, ...]) -> Any:
+def _read_skops(path: Path, request: DescribeRequest) -> Any:
     """What the builder approved by name is looked at once more: a module may offer what it only imported."""
     from skops import io
 
     asked = io.get_untrusted_types(file=path)
-    foreign = [name for name in asked if name not in trusted or _is_lent(name)]
+    code = Path(request.code)
+    foreign = [
+        name for name in asked if name not in request.trusted or (name not in request.named and _is_lent(name, code))
+    ]
     if foreign:
         module, _, name = foreign[0].rpartition(".")
         problem = f"{path.name} makes a load use {foreign[0]}, which skops does not trust by itself"
@@ -84,13 +89,42 @@ def _read_skops(path: Path, trusted: tuple[str, ...]) -> Any:
     return io.load(path, trusted=asked)
 
 
-def _is_lent(name: str) -> bool:
-    """Whether a module of a library has this only from another one, as `sklearn.utils._testing.check_output`."""
-    module, _, attribute = name.rpartition(".")
-    if _top(module) not in LIBRARIES:
+def _is_lent(name: str, code: Path) -> bool:
+    """Whether its module has it only from elsewhere: `sklearn.utils._testing.check_output`, `features.system`.
+
+    An own module may have it from another one of `code`, and an own class its methods from a library's.
+    """
+    top = _top(name)
+    if top in LIBRARIES:
+        return _top(_homes(name)[0]) != top
+    if top != "__main__" and top not in {path.name.partition(".")[0] for path in code.iterdir()}:
         return False
-    home = getattr(getattr(importlib.import_module(module), attribute, None), "__module__", None)
-    return _top(home) != _top(module)
+    first, *inner = _homes(name)
+    return not (_is_of(code, first) and all(_is_of(code, home) or _top(home) in LIBRARIES for home in inner))
+
+
+def _homes(name: str) -> list[str | None]:
+    """The modules that define what this name leads to: the attribute of a module, then those below it."""
+    parts = name.split(".")
+    module, depth = _imported(parts)
+    steps = accumulate(parts[depth:], lambda owner, part: getattr(owner, part, None), initial=module)
+    return [getattr(step, "__module__", None) for step in steps][1:]
+
+
+def _imported(parts: list[str]) -> tuple[ModuleType, int]:
+    """The longest beginning that is a module, and how many parts it has."""
+    for depth in range(len(parts) - 1, 1, -1):
+        try:
+            return importlib.import_module(".".join(parts[:depth])), depth
+        except ModuleNotFoundError as error:
+            if error.name not in accumulate(parts[:depth], "{}.{}".format):
+                raise
+    return importlib.import_module(parts[0]), 1
+
+
+def _is_of(code: Path, module: str | None) -> bool:
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    return isinstance(file, str) and Path(file).is_relative_to(code)
 
 
 def _checked(model: Any, artifact: str) -> Any:

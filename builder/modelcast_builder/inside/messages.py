@@ -73,6 +73,8 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """What the model must be, where modelcast.yaml says it."""
     trusted: tuple[str, ...] = ()
     """What a skops file may make a load import beside what skops trusts by itself, as `module.name`."""
+    named: tuple[str, ...] = ()
+    """Those of `trusted` that modelcast.yaml names one by one: they may be in a module that only imported them."""
     signature: tuple[NamedType, ...] = ()
     """The inputs as MLflow's signature names them; nothing where there is none."""
     example: str | None = None
