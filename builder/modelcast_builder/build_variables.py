@@ -7,8 +7,26 @@ from pathlib import Path
 from modelcast_builder import source_tree
 from modelcast_builder.errors import BuildError
 
-_CREDENTIAL_NAME = re.compile(r"token|secret|passw|credential|api_?key|private|auth", re.IGNORECASE)
-_CREDENTIAL_VALUE = re.compile(r"://[^/\s]+@")
+# Of names in lower case, "_" around and between their words: whole words tell, MONKEY, KEY_COLUMNS, TOKENIZER do not.
+_CREDENTIAL_NAME = re.compile(
+    r"""passw | passphrase | secret | credential | _conn(ection)?_?str(ing)?_
+    | _[a-z\d]*(token | auth | (api | access | account | private | auth | ssh)keys?)\d*_
+    | _(tokens | authorization | authentication | creds? | private | bearer | jwt | [a-z]*askpass)_
+    | _(netrc | kubeconfig | docker_config | pgpassfile | xauthority)_
+    | (api | access | account | deploy | encryption | gpg | master | signing | ssh | ssl | tls)_keys?\d*_
+    | [a-z\d]_(key | pwd | pass | pat)\d*_(\d+_)?$""",
+    re.VERBOSE,
+)
+# Models of texts have tokens too.
+_OF_TEXTS = re.compile(
+    r"_((max|min|num|n|new)_)+tokens(?=_)|_token_(pattern|count|length|limit)(?=_)|"
+    r"_(pad|eos|bos|unk|mask|cls|sep)_token(?=_)"
+)
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z\d])(?=[A-Z])|[^A-Za-z\d]+")
+_CREDENTIAL_VALUE = re.compile(
+    r"://[^/\s]+@|\b(password|passwd|pwd|passphrase|(account|sharedaccess|access|api)_?key)\s*=\s*[^\s;&]",
+    re.IGNORECASE,
+)
 _ALWAYS = "S2I_"
 # They are about the Python and the screen of whoever builds, and would decide what the model's own Python imports.
 _OF_THE_BUILDER = frozenset(
@@ -48,14 +66,16 @@ def check_named(names: Sequence[str] | None, variables: Mapping[str, str], where
             continue
         if name in _OF_THE_BUILDER:
             problem = f"{where}: `build.env` names {name}, which is about the builder's own Python: no notebook gets it"
-            fix = 'Leave it out, and set in the notebook what it needs: `sys.path.append("src")`, `matplotlib.use("agg")`'
+            fix = (
+                'Leave it out, and set in the notebook what it needs: `sys.path.append("src")`, `matplotlib.use("agg")`'
+            )
             raise BuildError("config", problem, fix)
-        if _CREDENTIAL_NAME.search(name):
+        if _names_credential(name):
             problem = f"{where}: `build.env` names {name}, which looks like a credential: no notebook gets one"
             raise BuildError("config", problem, "Give the variable another name, or fetch the data before the build")
         if _CREDENTIAL_VALUE.search(variables.get(name, "")):
             problem = f"{where}: `build.env` names {name}, whose value holds a credential: no notebook gets one"
-            raise BuildError("config", problem, "Take user and password out of that address")
+            raise BuildError("config", problem, "Take user and password out of it")
 
 
 def handed(variables: Mapping[str, str], names: Sequence[str] | None) -> dict[str, str]:
@@ -83,4 +103,9 @@ def _passes(name: str, value: str, names: Sequence[str] | None) -> bool:
     if name in _OF_THE_BUILDER:
         return False
     is_wanted = names is None or name in names or _OF_THE_MACHINE.fullmatch(name) is not None
-    return is_wanted and not (_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
+    return is_wanted and not (_names_credential(name) or _CREDENTIAL_VALUE.search(value))
+
+
+def _names_credential(name: str) -> bool:
+    words = f"_{_BETWEEN_WORDS.sub('_', name).lower()}_"
+    return _CREDENTIAL_NAME.search(_OF_TEXTS.sub("", words)) is not None

@@ -485,7 +485,7 @@ def test_build_env_hands_no_credential_through(tmp_path: Path) -> None:
         read(tmp_path, "build: {env: [DB]}", {"DB": "postgres://me:pass@host/db"})
     assert str(caught.value) == (
         "config: modelcast.yaml:1: `build.env` names DB, whose value holds a credential: no notebook gets one. "
-        "Take user and password out of that address"
+        "Take user and password out of it"
     )
 
 

@@ -279,8 +279,11 @@ def run(root: Path, python: Path, *cells: str, **sandbox_of: Any) -> tuple[str, 
     said: list[str] = []
     notebook(root / "train model.ipynb", *cells)
     arguments, sandbox = (root, [Path("train model.ipynb")], python), Build(**{"timeout_s": 60, **sandbox_of})
-    line = refusal(lambda: notebooks.execute(
-            *arguments, work=root.parent / "work", sandbox=sandbox, env=os.environ, say=said.append))
+    line = refusal(
+        lambda: notebooks.execute(
+            *arguments, work=root.parent / "work", sandbox=sandbox, env=os.environ, say=said.append
+        )
+    )
     return line, said
 
 
@@ -457,7 +460,9 @@ def test_a_notebook_without_network_reaches_itself_only(tmp_path: Path, model_py
     root, said = tmp_path / "repo", list[str]()
     notebook(root / "a.ipynb", NETWORK)
     python, work = model_python, tmp_path / "work"
-    notebooks.execute(root, [Path("a.ipynb")], python, work=work, sandbox=Build(network=False), env=os.environ, say=said.append)
+    notebooks.execute(
+        root, [Path("a.ipynb")], python, work=work, sandbox=Build(network=False), env=os.environ, say=said.append
+    )
     assert (root / "reason.txt").read_text() == f"ENETUNREACH {os.getuid()}"
     assert len(said) == 1, "nothing but that it was executed"
 
@@ -526,7 +531,12 @@ def test_the_parameters_cell_is_in_the_receipt_and_numbers_stay_the_users(tmp_pa
     root.mkdir()
     (root / "a.ipynb").write_text(json.dumps(made))
     python, work = model_python, tmp_path / "work"
-    given: dict[str, Any] = {"parameters": {"k": {"a": [None, True, "it's"]}}, "sandbox": Build(), "env": os.environ, "say": print}
+    given: dict[str, Any] = {
+        "parameters": {"k": {"a": [None, True, "it's"]}},
+        "sandbox": Build(),
+        "env": os.environ,
+        "say": print,
+    }
     executed = notebooks.execute(root, [Path("a.ipynb")], python, work=work, **given)
     text = re.sub(r"<[^>]+>", "", executed.notebooks[0].html.decode())
     assert "k is {'a': [None, True, \"it's\"]}" in text
