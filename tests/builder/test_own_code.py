@@ -183,6 +183,11 @@ FAILING = {
         "load: words.py:1 needs the module 'gradientlib', which neither the repository nor the model's environment has. "
         "Add gradientlib.py to the repository, or the distribution that brings it to requirements.txt",
     ),
+    "a library that is missing": (
+        {"prediction.py": "import catboost.utils" + DEF},
+        "load: prediction.py:1 needs the module 'catboost', which neither the repository nor the model's environment has. "
+        "Add catboost to requirements.txt, at the version that made the model",
+    ),
     "a file that is missing": (
         {"prediction.py": 'rows = [\n    open("models/m.bin"),\n]' + DEF},
         "load: prediction.py:2 opens models/m.bin, which does not travel with the service. "

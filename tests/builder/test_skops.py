@@ -50,6 +50,16 @@ def packed(schema: object, **members: bytes) -> bytes:
     return stream.getvalue()
 
 
+def damaged(compression: int) -> bytes:
+    """A schema of 20 kB packed in this way, whose bytes were then overwritten."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        archive.writestr("schema.json", json.dumps([text(str(index)) for index in range(200)]))
+    content = bytearray(stream.getvalue())
+    content[60:600] = bytes(540)
+    return bytes(content)
+
+
 def saved(root: Node, skops_version: str = "0.16.0") -> bytes:
     return packed({**root, "protocol": 2, "_skops_version": skops_version})
 
@@ -102,6 +112,14 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "no schema": (packed("null"), "it has no schema.json of skops"),
     "no version of skops": (packed({"__class__": "Pipeline"}), "it has no schema.json of skops"),
     "no JSON": (packed("{"), "it is damaged, or of another kind"),
+    **{
+        f"damaged {name}": (damaged(compression), "it is damaged, or of another kind")
+        for name, compression in (
+            ("deflate", zipfile.ZIP_DEFLATED),
+            ("bz2", zipfile.ZIP_BZIP2),
+            ("lzma", zipfile.ZIP_LZMA),
+        )
+    },
     "a nest without end": (packed("[" * 200_000), "it is damaged, or of another kind"),
     "a checked name that old skops did not check": (
         saved(model(node("sklearn.svm", "SVC", "MethodNode")), "0.11.0"),

@@ -1,6 +1,7 @@
 """Stages that notebooks saved become one Pipeline: names, what is refused, and whose rows tell the signature."""
 
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,15 @@ def test_the_rows_of_another_pipeline_are_not_taken_for_those_of_the_stages(tmp_
 
 
 LINE = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+
+
+class Leaves:
+    """Own code that ends the process when it is loaded."""
+
+    def __reduce__(self) -> tuple[Callable[[object], object], tuple[object]]:
+        return sys.exit, ("no licence",)
+
+
 REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
     "a model before the last": (
         (LINE, LINE),
@@ -104,6 +114,11 @@ REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
         (StandardScaler(), StandardScaler()),
         "b.ipynb saved a sklearn.preprocessing._data.StandardScaler as its stage, which has no predict(). "
         "Name the notebook that trains the model last, and save the fitted model",
+    ),
+    "one that leaves": (
+        (StandardScaler(), Leaves()),
+        "loading a.sav, b.sav ended the process: sys.exit('no licence'). "
+        "Raise an error instead, in the module of the repository that calls it",
     ),
     "one that does not load": (
         (b"cgone_away\nThing\n)\x81.", LINE),

@@ -1,6 +1,7 @@
 """skops files: a zip whose schema.json names every type in it; read within bounds, and nothing of it is imported."""
 
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ SCHEMA = "schema.json"
 MOST_SCHEMA = 256 * 1024**2
 """Bytes of schema.json; a forest of a thousand trees has about five million."""
 MOST_MEMBERS = 1_000_000
-CORRUPT = (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RecursionError, NotImplementedError, zlib.error)
+CORRUPT = (
+    *(zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RecursionError, NotImplementedError),
+    *(zlib.error, lzma.LZMAError),
+)
 """What zip and JSON raise on bytes that are none of theirs, or that are nested without end."""
 _NOT_CALLED = frozenset({"ObjectNode", "SparseMatrixNode", "TypeNode"})
 """A class is named, is made without its constructor, or is what scipy's own reader of matrices makes."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelcast_runtime import contract
 
-from .messages import Answer, AssembleRequest, Refused, StageFile
+from .messages import Answer, AssembleRequest, Refused, StageFile, left, one_line
 from .recorder import MARK
 
 _NO_RECORD = 0
@@ -25,6 +25,9 @@ def main(arguments: list[str]) -> int:
         answer = Answer(status="assembled")
     except Refused as refused:
         answer = Answer(status="refused", refused=refused.refusal)
+    except SystemExit as end:
+        names = ", ".join(Path(stage.path).name for stage in request.stages)
+        answer = Answer(status="refused", refused=left("stages", f"loading {names}", end))
     answer_file.write_bytes(contract.encode(answer))
     return 0
 
@@ -54,10 +57,9 @@ def _loaded(stage: StageFile) -> Any:
         try:
             return joblib.load(stage.path)
         except Exception as error:
-            reason = (str(error).strip().splitlines() or ["no message"])[0][:300]
             raise Refused(
                 "stages",
-                f"{name} of {stage.notebook} cannot be loaded: {type(error).__name__}: {reason}",
+                f"{name} of {stage.notebook} cannot be loaded: {type(error).__name__}: {one_line(error)}",
                 "Save what loads in a fresh process: move own classes and functions into a module beside the notebook",
             ) from error
 

@@ -9,7 +9,7 @@ import msgspec
 from modelcast_runtime import contract
 
 from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, seen
-from .messages import Answer, Described, DescribeRequest, Refusal, Refused
+from .messages import Answer, Described, DescribeRequest, Refused, left
 
 
 def main(arguments: list[str]) -> int:
@@ -23,18 +23,10 @@ def main(arguments: list[str]) -> int:
     except Refused as refused:
         answer = Answer(status="refused", refused=refused.refusal)
     except SystemExit as end:
-        answer = Answer(status="refused", refused=_left(end, request))
+        doing = f"loading or scoring {Path(request.artifact).name}"
+        answer = Answer(status="refused", refused=left("describe", doing, end))
     answer_file.write_bytes(contract.encode(answer))
     return 0
-
-
-def _left(end: SystemExit, request: DescribeRequest) -> Refusal:
-    """The model's own code called `sys.exit` while it was loaded or asked."""
-    return Refusal(
-        step="describe",
-        problem=f"loading or scoring {Path(request.artifact).name} ended the process: sys.exit({end.code!r})",
-        fix="Raise an error instead, in the module of the repository that calls it",
-    )
 
 
 def _check_task(described: Described, request: DescribeRequest) -> None:
@@ -42,10 +34,10 @@ def _check_task(described: Described, request: DescribeRequest) -> None:
     takes_texts = described.signature.layout == "text"
     if request.task in ("auto", described.task) or (request.task == "text" and takes_texts):
         return
-    seen = "takes no texts" if request.task == "text" else f"is a {described.task}"
+    found = "takes no texts" if request.task == "text" else f"is a {described.task}"
     raise Refused(
         "describe",
-        f"`task: {request.task}` in modelcast.yaml, but the model {seen}",
+        f"`task: {request.task}` in modelcast.yaml, but the model {found}",
         f"Write `task: {described.task}`, or leave the line out",
     )
 

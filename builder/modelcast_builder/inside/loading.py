@@ -4,12 +4,11 @@ import importlib
 import re
 import sys
 import warnings
-from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .messages import DescribeRequest, Refused
+from .messages import DescribeRequest, Refused, one_line
 
 _DISTRIBUTIONS = {
     name: name for name in ("xgboost", "lightgbm", "catboost", "pandas", "statsmodels", "skops", "mlflow", "torch")
@@ -39,7 +38,7 @@ def load(request: DescribeRequest) -> Any:
         raise Refused(
             "load",
             f"{artifact} needs the module {error.name!r}, which neither the repository nor the model's environment has",
-            _module_fix(_top(error.name)),
+            module_fix(error.name),
         ) from error
     except Warning as warning:
         raise Refused("load", _other_version(artifact, warning), _VERSION_FIX) from warning
@@ -47,11 +46,11 @@ def load(request: DescribeRequest) -> Any:
         raise Refused("load", f"{artifact} cannot be loaded: {error}", _attribute_fix(error)) from error
     except OSError as error:
         fix = _SYSTEM_FIX if ".so" in str(error) else _PIN_FIX
-        raise Refused("load", f"{artifact} cannot be loaded: {_one_line(error)}", fix) from error
+        raise Refused("load", f"{artifact} cannot be loaded: {one_line(error)}", fix) from error
     except Exception as error:
         raise Refused(
             "load",
-            f"{artifact} cannot be loaded in its environment: {type(error).__name__}: {_one_line(error)}",
+            f"{artifact} cannot be loaded in its environment: {type(error).__name__}: {one_line(error)}",
             _PIN_FIX,
         ) from error
     return _checked(model, artifact)
@@ -107,8 +106,9 @@ def _homes(name: str) -> list[str | None]:
     """The modules that define what this name leads to: the attribute of a module, then those below it."""
     parts = name.split(".")
     module, depth = _imported(parts)
-    steps = accumulate(parts[depth:], lambda owner, part: getattr(owner, part, None), initial=module)
-    return [getattr(step, "__module__", None) for step in steps][1:]
+    step: Any = module
+    steps = [step := getattr(step, part, None) for part in parts[depth:]]
+    return [getattr(step, "__module__", None) for step in steps]
 
 
 def _imported(parts: list[str]) -> tuple[ModuleType, int]:
@@ -117,7 +117,7 @@ def _imported(parts: list[str]) -> tuple[ModuleType, int]:
         try:
             return importlib.import_module(".".join(parts[:depth])), depth
         except ModuleNotFoundError as error:
-            if error.name not in accumulate(parts[:depth], "{}.{}".format):
+            if error.name not in {".".join(parts[:length]) for length in range(1, depth + 1)}:
                 raise
     return importlib.import_module(parts[0]), 1
 
@@ -138,7 +138,9 @@ def _checked(model: Any, artifact: str) -> Any:
     )
 
 
-def _module_fix(top: str) -> str:
+def module_fix(name: str | None) -> str:
+    """The line to write for a module that is missing."""
+    top = _top(name)
     if top in _DISTRIBUTIONS:
         return f"Add {_DISTRIBUTIONS[top]} to requirements.txt, at the version that made the model"
     return f"Add {top}.py to the repository, or the distribution that brings it to requirements.txt"
@@ -147,7 +149,7 @@ def _module_fix(top: str) -> str:
 def _other_version(artifact: str, warning: Warning) -> str:
     said = _VERSIONS.search(str(warning))
     if said is None:
-        return f"{artifact} cannot be loaded without a warning: {_one_line(warning)}"
+        return f"{artifact} cannot be loaded without a warning: {one_line(warning)}"
     kind, recorded, there = said.groups()
     return f"the {kind} in {artifact} was made by scikit-learn {recorded}, and its environment has {there}"
 
@@ -160,7 +162,3 @@ def _attribute_fix(error: AttributeError) -> str:
     if "__main__" in str(error):
         return "Move it from the notebook into a module beside it and train again, or name the notebook in `notebooks:`"
     return "Make the module in the repository define it, or pin the version that made the artifact in requirements.txt"
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0][:300]

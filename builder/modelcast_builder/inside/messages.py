@@ -111,6 +111,20 @@ class Answer(Contract, frozen=True, kw_only=True):
     refused: Refusal | None = None
 
 
+def left(step: str, doing: str, end: SystemExit) -> Refusal:
+    """The refusal of own code that called `sys.exit` while the child was `doing` this."""
+    return Refusal(
+        step=step,
+        problem=f"{doing} ended the process: sys.exit({end.code!r})",
+        fix="Raise an error instead, in the module of the repository that calls it",
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip().splitlines() or ["no message"])[0][:300]
+
+
 class Refused(Exception):
     """Raised inside the child; crosses as a `Refusal`."""
 

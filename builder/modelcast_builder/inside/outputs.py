@@ -9,7 +9,7 @@ from modelcast_runtime.payload import decode_rows
 
 from . import encoders
 from .goldens import Row
-from .messages import Refused
+from .messages import Refused, one_line
 
 _DTYPES: dict[str, Dtype] = {
     "b": "bool", "i": "int64", "u": "int64", "f": "float64", "U": "string", "O": "string",
@@ -59,10 +59,9 @@ def describe(model: Any, task: Task, layout: Layout, columns: tuple[Column, ...]
     try:
         predictions = NativeScorer(model, bare).score(decode_rows(rows, bare), frozenset()).predictions
     except Exception as error:
-        reason = (str(error).strip().splitlines() or ["no message"])[0][:300]
         raise Refused(
             "describe",
-            f"the model cannot answer for a row as it is described: {type(error).__name__}: {reason}",
+            f"the model cannot answer for a row as it is described: {type(error).__name__}: {one_line(error)}",
             "Put rows that it knows into data/train.csv, or write `inputs:` in modelcast.yaml",
         ) from error
     dtype = _DTYPES.get(predictions.dtype.kind)

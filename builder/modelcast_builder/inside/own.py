@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from modelcast_runtime.contract import Golden, Signature
-from modelcast_runtime.formats.python import import_predict, place_of
+from modelcast_runtime.formats.python import FUNCTION, MODULE, import_predict, place_of
 
-from .messages import Described, DescribeRequest, Refused
+from .loading import module_fix
+from .messages import Described, DescribeRequest, Refused, one_line
 
-_FILE = "prediction.py"
-_SHAPE = "Write `def predict(body):`, which takes a dict and gives one"
+_FILE = f"{MODULE}.py"
+_SHAPE = f"Write `def {FUNCTION}(body):`, which takes a dict and gives one"
 
 
 def describe(request: DescribeRequest) -> Described:
@@ -41,19 +42,18 @@ def _imported(code: Path) -> Any:
     try:
         return import_predict(code)
     except ModuleNotFoundError as error:
-        top = (error.name or "the module").partition(".")[0]
         raise Refused(
             "load",
             f"{place_of(error, code)} needs the module {error.name!r}, which neither the repository nor the model's "
             "environment has",
-            f"Add {top}.py to the repository, or the distribution that brings it to requirements.txt",
+            module_fix(error.name),
         ) from error
     except Exception as error:
         if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
             raise _lacking(error, Path(error.filename), code) from error
         raise Refused(
             "load",
-            f"{place_of(error, code)}: {type(error).__name__}: {_one_line(error)}",
+            f"{place_of(error, code)}: {type(error).__name__}: {one_line(error)}",
             _error_fix(error),
         ) from error
 
@@ -102,7 +102,3 @@ def _state(folder: Path) -> dict[Path, tuple[int, int]]:
 def _amount(state: dict[Path, tuple[int, int]]) -> str:
     size = sum(size for size, _ in state.values()) / 1024**2
     return f"{len(state)} file{'s' if len(state) > 1 else ''}, {size:.1f} MiB in all"
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0][:300]
