@@ -31,6 +31,8 @@ def _check(path: Path, named: str) -> None:
         contract.decode_examples(content)
     except msgspec.ValidationError as error:
         raise BuildError("config", f"{named}: {_in_words(str(error))}", _FORM) from error
+    except RecursionError as error:
+        raise BuildError("config", f"{named} is nested too deeply to be read", _FORM) from error
     except UnicodeDecodeError as error:
         raise BuildError("config", f"{named} is not UTF-8", "Save the file as UTF-8") from error
     except msgspec.DecodeError as error:
@@ -53,5 +55,5 @@ _WORDS = {
 
 def _in_words(said: str) -> str:
     problem, _, place = said.partition(" - at `")
-    words = next(re.sub(form, meaning, problem) for form, meaning in _WORDS.items() if re.match(form, problem))
-    return f"{place.rstrip('`') or '$'}: {words}"
+    known = (re.sub(form, meaning, problem) for form, meaning in _WORDS.items() if re.match(form, problem))
+    return f"{place.rstrip('`') or '$'}: {next(known, problem[:1].lower() + problem[1:])}"

@@ -47,6 +47,16 @@ REFUSED: dict[str, tuple[str, str | bytes | None, str]] = {
         '[{"request": "für",\n "response": {}}]'.encode("latin-1"),
         "e.json is not UTF-8. Save the file as UTF-8",
     ),
+    "a number beyond all numbers": (
+        "e.json",
+        '[{"request": 1e999, "response": {}}]',
+        f"e.json: $[0].request: number out of range. {FORM}",
+    ),
+    "a nest without end": (
+        "e.json",
+        '[{"request": ' + "[" * 100_000,
+        f"e.json is nested too deeply to be read. {FORM}",
+    ),
     "an object": ("e.json", "{}", f"e.json: $: expected a list of examples. {FORM}"),
     "none": ("e.json", "[]", f"e.json: $: expected at least one example, got none. {FORM}"),
     "a row": (
