@@ -126,17 +126,16 @@ def _document(path: Path, environment: Mapping[str, str]) -> Document:
         document = msgspec.convert(content, Document)
     except msgspec.ValidationError as error:
         raise refusal(error, FILE, content, tree) from error
-    later = document.not_built()
-    if later:
-        where = f"{FILE}:{yaml_file.line_of(tree, later)}"
-        said = f"{later[0]}: {document.compile}" if later == ("compile",) else ".".join(later)
-        raise BuildError("config", f"{where}: `{said}` is not built yet in this version", "Remove the line")
-    if document.python is not None:
-        _check_python(document.python, f"{FILE}:{yaml_file.line_of(tree, ('python',))}")
 
     def at(*keys: str) -> str:
         return f"{FILE}:{yaml_file.line_of(tree, keys)}"
 
+    later = document.not_built()
+    if later:
+        said = f"{later[0]}: {document.compile}" if later == ("compile",) else ".".join(later)
+        raise BuildError("config", f"{at(*later)}: `{said}` is not built yet in this version", "Remove the line")
+    if document.python is not None:
+        _check_python(document.python, at("python"))
     parameters.check(document.parameters, lambda name: f"{at('parameters', name)}: `parameters.{name}`")
     build_variables.check_named(document.build.env, environment, at("build", "env"))
     return document
