@@ -16,7 +16,7 @@ import pytest
 from modelcast_builder.seal import Writer
 from modelcast_runtime import contract, metrics
 from modelcast_runtime.bundle import open_bundle
-from modelcast_runtime.contract import Column, Compilation, Golden, Output, Provenance, Signature
+from modelcast_runtime.contract import Column, Compilation, Golden, Manifest, Output, Provenance, Signature
 from modelcast_runtime.formats import load_scorer
 from modelcast_runtime.settings import read_settings
 from modelcast_runtime.store import Store
@@ -165,7 +165,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
         if card is not None:
             writer.write(contract.CARD, card)
         writer.write_receipt(contract.PROVENANCE, contract.encode(BUILT))
-        writer.finish({**_said(kind, trained), **said})
+        writer.finish(Manifest(**{**_said(kind, trained), **said}, files=()))
         return writer.root
 
     return make

@@ -81,33 +81,34 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
     writer.write(contract.GOLDEN, contract.encode(facts.described.golden))
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
     model = next(record.sha256 for record in writer.records if record.path == facts.claim.model)
-    said = _manifest(facts, model, locked.sha256)
-    unlisted = Manifest(**said, files=())  # type: ignore[arg-type]
-    writer.write(contract.CARD, card.render(unlisted, facts.described.golden, lock))
+    manifest = _manifest(facts, model, locked.sha256)
+    writer.write(contract.CARD, card.render(manifest, facts.described.golden, lock))
     for name, content in trained.receipts.items():
         writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
     writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
-    writer.finish(said)
+    writer.finish(manifest)
 
 
-def _manifest(facts: Facts, model: str, lock: str) -> dict[str, object]:
+def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
+    """All but the files, which the writer knows when the last one is written."""
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
     given = parameters.sealed(facts.config.parameters)
     version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": given, "model": model})
-    return {
-        "name": facts.name,
-        "version": version,
-        "description": facts.config.document.description,
-        "format": facts.claim.format,
-        "framework": facts.claim.framework,
-        "task": facts.described.task,
-        "model": facts.claim.model,
-        "signature": facts.described.signature,
-        "parameters": facts.config.parameters,
-        "training": facts.described.training,
-        "compilation": facts.compilation,
-        "service": facts.config.service,
-    }
+    return Manifest(
+        name=facts.name,
+        version=version,
+        description=facts.config.document.description,
+        format=facts.claim.format,
+        framework=facts.claim.framework,
+        task=facts.described.task,
+        model=facts.claim.model,
+        signature=facts.described.signature,
+        parameters=dict(facts.config.parameters),
+        training=facts.described.training,
+        compilation=facts.compilation,
+        service=facts.config.service,
+        files=(),
+    )
 
 
 def _data(repo: Path, config: Config) -> Data:

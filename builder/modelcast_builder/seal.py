@@ -5,14 +5,15 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from modelcast_runtime import contract
 from modelcast_runtime.bundle import is_bundle
-from modelcast_runtime.contract import FileRecord
+from modelcast_runtime.contract import FileRecord, Manifest
 
 from modelcast_builder.errors import BuildError
 
@@ -47,12 +48,12 @@ class Writer:
         self._place(name).write_bytes(content)
         self.receipts[name] = hashlib.sha256(content).hexdigest()
 
-    def finish(self, manifest: Mapping[str, object]) -> None:
-        """Write the receipts' hashes, then the manifest with the records of all that was sealed."""
+    def finish(self, manifest: Manifest) -> None:
+        """Write the receipts' hashes, then this manifest with the records of all that was sealed."""
         self._place(contract.RECEIPT_HASHES).write_bytes(contract.encode(self.receipts))
         files = tuple(sorted(self.records, key=lambda record: record.path))
-        sealed = contract.Manifest(**manifest, files=files)  # type: ignore[arg-type]
-        self._place(contract.MANIFEST).write_bytes(contract.encode(sealed))
+        listed = msgspec.structs.replace(manifest, files=files)
+        self._place(contract.MANIFEST).write_bytes(contract.encode(listed))
         _fix_modes(self.root)
 
     def _place(self, name: str) -> Path:

@@ -34,6 +34,8 @@ Task = Literal["classifier", "regressor", "clusterer", "text", "generic"]
 Layout = Literal["array", "frame", "text", "object"]
 """How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings; `object` is own code
 (`prediction.py`), which takes no rows but a JSON object that nothing describes."""
+Format = Literal["joblib", "python"]
+"""What is stored; `modelcast_runtime.formats` knows how each is scored."""
 Wanted = Literal["predict", "predict_proba", "distances"]
 
 
@@ -207,7 +209,7 @@ class Manifest(Contract, frozen=True, kw_only=True):
     version: str
     """`sha256:` and the digest over source, data, environment, parameters and the canonical model."""
     description: str = ""
-    format: Literal["joblib", "python"]
+    format: Format
     """What is stored: a key of the runtime's `formats`."""
     framework: str
     """What trained it: a key of the builder's `frameworks`."""

@@ -14,18 +14,19 @@ from modelcast_builder import seal
 from modelcast_builder.errors import BuildError
 from modelcast_runtime import contract
 from modelcast_runtime.bundle import BundleError, open_bundle
-from modelcast_runtime.contract import Compilation, FileRecord, Golden, Signature
+from modelcast_runtime.contract import Compilation, FileRecord, Golden, Manifest, Signature
 
-MANIFEST: dict[str, object] = {
-    "name": "x",
-    "version": "sha256:0",
-    "format": "joblib",
-    "framework": "sklearn",
-    "task": "classifier",
-    "model": "model.joblib",
-    "signature": Signature(layout="array", inputs=(), outputs=()),
-    "compilation": Compilation(backend="native", reason="a test"),
-}
+MANIFEST = Manifest(
+    name="x",
+    version="sha256:0",
+    format="joblib",
+    framework="sklearn",
+    task="classifier",
+    model="model.joblib",
+    signature=Signature(layout="array", inputs=(), outputs=()),
+    compilation=Compilation(backend="native", reason="a test"),
+    files=(),
+)
 CODE = "code/räume/my module.py"
 
 

@@ -16,7 +16,7 @@ import pytest
 from modelcast_builder.seal import Writer
 from modelcast_runtime import contract, offline, selftest
 from modelcast_runtime.bundle import BundleError, open_bundle
-from modelcast_runtime.contract import Compilation, Golden, Signature
+from modelcast_runtime.contract import Compilation, Golden, Manifest, Signature
 from modelcast_runtime.formats import load_scorer
 from modelcast_runtime.formats.python import OwnPredict, PredictError
 from modelcast_runtime.settings import default_workers, read_machine
@@ -120,11 +120,11 @@ def make_code(tmp_path_factory: pytest.TempPathFactory) -> MakeCode:
             writer.write(f"{contract.CODE}/{name}", text.encode())
         writer.write(contract.GOLDEN, contract.encode(Golden(rows=(), predictions=())))
         writer.write(contract.LOCK, b"numpy==2.0.0\n")
-        said = {
-            "name": "own", "version": "sha256:3f2a", "format": "python", "framework": "python", "task": "generic",
-            "model": "code/prediction.py", "signature": Signature(layout="object", inputs=(), outputs=()),
-            "compilation": Compilation(backend="native", reason="it is code"),
-        }  # fmt: skip
+        said = Manifest(
+            name="own", version="sha256:3f2a", format="python", framework="python", task="generic",
+            model="code/prediction.py", signature=Signature(layout="object", inputs=(), outputs=()),
+            compilation=Compilation(backend="native", reason="it is code"), files=(),
+        )  # fmt: skip
         writer.finish(said)
         return writer.root
 

@@ -6,6 +6,8 @@ A framework meets the runtime's formats only in the string `manifest.format`.
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelcast_runtime.contract import Format
+
 from modelcast_builder.artifact import Artifact
 from modelcast_builder.errors import BuildError
 from modelcast_builder.frameworks import python, sklearn
@@ -16,7 +18,7 @@ class Claim:
     """A framework that knows the artifact, and why."""
 
     framework: str
-    format: str
+    format: Format
     model: str
     """The name of the model file in the bundle."""
     reason: str
@@ -26,7 +28,7 @@ class Framework(Protocol):
     """What a framework's module offers."""
 
     NAME: str
-    FORMAT: str
+    FORMAT: Format
     MODEL: str
 
     def claims(self, artifact: Artifact) -> str | None:

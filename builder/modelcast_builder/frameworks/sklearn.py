@@ -1,9 +1,11 @@
 """scikit-learn estimators and pipelines, and own classes that hold some."""
 
+from modelcast_runtime.contract import Format
+
 from modelcast_builder.artifact import Artifact
 
 NAME = "sklearn"
-FORMAT = "joblib"
+FORMAT: Format = "joblib"
 MODEL = "model.joblib"
 
 
