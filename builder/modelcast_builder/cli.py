@@ -18,10 +18,11 @@ _TERMINATED = 128 + signal.SIGTERM
 _ISSUES = "Please report it with the lines above to the maintainers of modelcast: it is a bug of ours"
 
 
-class _Boundary(click.Group):
+class Boundary(click.Group):
     """The one place where errors end: one last line for what the user can mend, a traceback for our own bugs."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; whatever is raised becomes an exit code."""
         from modelcast_runtime.bundle import BundleError
 
         # A build that is told to stop takes its temporary folders and its kernels along.
@@ -56,7 +57,7 @@ def _examples(*lines: str) -> Callable[[click.Command], click.Command]:
     return decorate
 
 
-@click.group(cls=_Boundary, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="modelcast")
 def main() -> None:
     """Cast a repository with a notebook-trained model into an immutable, stateless scoring service."""

@@ -14,11 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
+import click
 from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 from packaging.utils import canonicalize_name
 
 from modelcast_builder import environment
+from modelcast_builder.cli import Boundary
 from modelcast_builder.config import BuildSettings, build_settings
 from modelcast_builder.environment import Lock, lock_text, parse_lock, remembered
 from modelcast_builder.environment.venv import SAVED
@@ -114,18 +116,27 @@ def lock_of(bundle: Bundle) -> Lock:
     return parse_lock((bundle.root / contract.LOCK).read_text(encoding="utf-8"))
 
 
+@click.group(cls=Boundary)
 def main() -> None:
-    """Run the one command that is named."""
-    settings = build_settings(os.environ)
-    match sys.argv[1:]:
-        case ["bake"]:
-            bake(settings)
-        case ["finish"]:
-            finish(settings, places(os.environ))
-        case ["save-artifacts"]:
-            save_artifacts(settings, places(os.environ), sys.stdout.buffer)
-        case _:
-            sys.exit("usage: modelcast-s2i bake | finish | save-artifacts")
+    """What S2I wants around a build; called by the image and by nobody else."""
+
+
+@main.command("bake")
+def _bake() -> None:
+    """Make the environment of a repository that asks for nothing, and print its lock."""
+    bake(build_settings(os.environ))
+
+
+@main.command("finish")
+def _finish() -> None:
+    """Write the image's labels after a build, and keep what the next one need not resolve."""
+    finish(build_settings(os.environ), places(os.environ))
+
+
+@main.command("save-artifacts")
+def _save_artifacts() -> None:
+    """Write what the next build would have to fetch as a tar stream."""
+    save_artifacts(build_settings(os.environ), places(os.environ), sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,14 @@ import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from modelcast_builder import s2i
+from click.testing import CliRunner
+from modelcast_builder import __version__, s2i
 from modelcast_builder.config import BuildSettings
 from modelcast_builder.environment import Lock, base_python, lock_text, remembered, use_uv
+from modelcast_builder.errors import MissingPart
 from modelcast_builder.repack import repack
 from modelcast_builder.s2i import Places
 from modelcast_runtime import contract
@@ -157,3 +160,36 @@ def test_where_nothing_was_built_nothing_is_saved(tmp_path: Path) -> None:
     out = io.BytesIO()
     s2i.save_artifacts(settings, Places(bundle=tmp_path / "bundle", kept=tmp_path / "kept"), out)
     assert out.getvalue() == b""
+
+
+def broken() -> NoReturn:
+    """A bug of ours."""
+    raise ZeroDivisionError("broken on purpose")
+
+
+def away() -> NoReturn:
+    """A machine that lacks something."""
+    raise MissingPart("the image's wheelhouse is away. Build the image again")
+
+
+ENDS = {
+    "a bug of ours": (
+        broken, 70, f"error: modelcast {__version__} failed. "
+        "Please report it with the lines above to the maintainers of modelcast: it is a bug of ours.",
+    ),
+    "a part that is missing": (away, 3, "error: the image's wheelhouse is away. Build the image again."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_its_errors_end_as_those_of_modelcast(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, code, last = ENDS[case]
+    monkeypatch.setattr(s2i, "bake", lambda _settings: work())
+    done = CliRunner().invoke(s2i.main, ["bake"])
+    assert (done.exit_code, done.stdout, done.stderr.splitlines()[-1]) == (code, "", last)
+
+
+def test_a_word_that_it_does_not_know_is_wrong_usage() -> None:
+    done = CliRunner().invoke(s2i.main, ["finnish"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "No such command 'finnish'" in done.stderr
