@@ -1,6 +1,5 @@
 """Asks the child in the model's environment; what crosses is contract types, in files."""
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,6 @@ from modelcast_runtime.contract import Contract
 from modelcast_runtime.settings import THREAD_ENV
 
 from modelcast_builder import inside
-from modelcast_builder.build_variables import handed
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
@@ -25,20 +23,23 @@ class ChildFailed(Exception):
     """The child ended without an answer: our own bug, with what it said."""
 
 
-def describe(environment: Environment, request: DescribeRequest, work: Path) -> Described:
-    """Load, describe and store the model in its own environment; raises `BuildError`."""
-    described = _ask(environment, "describe", request, work).described
+def describe(environment: Environment, request: DescribeRequest, work: Path, variables: Mapping[str, str]) -> Described:
+    """Load, describe and store the model in its own environment; raises `BuildError`.
+
+    Own code finds the `variables` that the notebooks had.
+    """
+    described = _ask(environment, "describe", request, work, variables).described
     if described is None:
         raise ChildFailed("describe answered nothing")
     return described
 
 
-def assemble(environment: Environment, request: AssembleRequest, work: Path) -> None:
+def assemble(environment: Environment, request: AssembleRequest, work: Path, variables: Mapping[str, str]) -> None:
     """Write the Pipeline of these stages in the model's own environment; raises `BuildError`."""
-    _ask(environment, "assemble", request, work)
+    _ask(environment, "assemble", request, work, variables)
 
 
-def _ask(environment: Environment, task: str, request: Contract, work: Path) -> Answer:
+def _ask(environment: Environment, task: str, request: Contract, work: Path, variables: Mapping[str, str]) -> Answer:
     folder = work / task
     folder.mkdir()
     question, answer = folder / "request.json", folder / "answer.json"
@@ -46,7 +47,7 @@ def _ask(environment: Environment, task: str, request: Contract, work: Path) -> 
     # An empty working directory: what the model needs must be in the bundle, not in the repository.
     nowhere = folder / "nowhere"
     nowhere.mkdir()
-    done = _run([str(environment.python), str(SCRIPT), task, str(question), str(answer)], nowhere)
+    done = _run([str(environment.python), str(SCRIPT), task, str(question), str(answer)], nowhere, variables)
     if done.returncode < 0:
         raise BuildError(
             task,
@@ -61,14 +62,12 @@ def _ask(environment: Environment, task: str, request: Contract, work: Path) -> 
     return answered
 
 
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
             cwd=folder,
-            env=without_python(handed(os.environ, None))
-            | THREAD_ENV
-            | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
+            env=without_python(variables) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -49,7 +49,8 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
                 trained = training.execute(repo.root, plan, config, serving, work=work, reporter=reporter)
         with reporter.step("describe"):
             claimed = claim(trained.artifact)
-            described = child.describe(serving, bundling.question(trained, claimed, config, work), work)
+            asked = bundling.question(trained, claimed, config, work)
+            described = child.describe(serving, asked, work, config.handed)
             reporter.say("describe", bundling.sentence(described))
             for note in described.notes:
                 reporter.note("describe", note)
@@ -68,6 +69,6 @@ def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -
             receipt = provenance.record(repo, config, serving.lock, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
-            reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke", examples))
+            reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke", examples, config.handed))
         seal.publish(writer, out)
     return open_bundle(out)

@@ -1,23 +1,27 @@
 """Serves what was sealed: the bundle is opened and scored through the real application, in its serving environment."""
 
-import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from modelcast_runtime.bundle import BundleError, open_bundle
 
-from modelcast_builder.build_variables import handed
+from modelcast_builder.child import without_python
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 
 
-def check(environment: Environment, bundle: Path, nowhere: Path, examples: Path | None) -> str:
-    """Run the runtime's own self-test; its sentence, or `BuildError` with its reason."""
+def check(
+    environment: Environment, bundle: Path, nowhere: Path, examples: Path | None, variables: Mapping[str, str]
+) -> str:
+    """Run the runtime's own self-test; its sentence, or `BuildError` with its reason.
+
+    Own code finds the `variables` that it had when it was described; the service's settings are the bundle's.
+    """
     nowhere.mkdir()
     command = [str(environment.python.with_name("modelcast-runtime")), "selftest", str(bundle)]
     command += [] if examples is None else ["--examples", str(examples)]
-    passed = handed(os.environ, None)
-    clean = {name: value for name, value in passed.items() if not name.startswith(("MODELCAST_", "PYTHON"))}
+    clean = {name: value for name, value in without_python(variables).items() if not name.startswith("MODELCAST_")}
     done = subprocess.run(
         command, cwd=nowhere, env=clean, capture_output=True, text=True, errors="replace", check=False
     )

@@ -134,7 +134,7 @@ def _assembled(executed: Executed, repo: Path, config: Config, environment: Envi
         by_value=needed.by_value,
         target=str(target),
     )
-    child.assemble(environment, request, work)
+    child.assemble(environment, request, work, config.handed)
     return Trained(
         artifact=artifacts.scan(target),
         repo=repo,

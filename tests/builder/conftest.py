@@ -131,6 +131,6 @@ def describe(warm_environment: Environment, made_models: Path, tmp_path: Path) -
     def ask(name: str | Path, **asked: object) -> Described:
         question = Asked(**asked)  # type: ignore[arg-type]
         work = question.work or tmp_path
-        return child.describe(warm_environment, request_for(made_models / name, work, question), work)
+        return child.describe(warm_environment, request_for(made_models / name, work, question), work, os.environ)
 
     return ask

@@ -292,6 +292,43 @@ def test_own_code_is_sealed_with_what_it_loads_and_held_to_its_examples(
     assert left(tmp_path) == ["bundle"]
 
 
+VARIABLES = {
+    "SHOWN": "1",
+    "HIDDEN": "2",
+    "S2I_ANY": "3",
+    "GIT_TOKEN": "4",
+    "PYTHONPATH": "/5",
+    "MODELCAST_LIMITS_ROWS": "6",
+}
+TOLD = """
+import os
+seen = [name for name in {names} if name in os.environ]
+with open({told!r}, "a") as file:
+    file.write(f"{{seen}} ")
+
+
+def predict(body):
+    return {{"seen": seen}}
+"""
+HANDED = {
+    "what `build.env` names": ("build: {env: [SHOWN]}", "['SHOWN', 'S2I_ANY']", "['SHOWN', 'S2I_ANY']"),
+    "all but credentials, and of the service's settings none": (
+        "", "['SHOWN', 'HIDDEN', 'S2I_ANY', 'MODELCAST_LIMITS_ROWS']", "['SHOWN', 'HIDDEN', 'S2I_ANY']",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HANDED)
+def test_own_code_has_the_variables_of_the_notebooks(
+    build: Build, repository: Repository, tmp_path: Path, case: str
+) -> None:
+    line, described, served = HANDED[case]
+    told = tmp_path / "told.txt"
+    code = TOLD.format(names=tuple(VARIABLES), told=str(told))
+    build(repository(prediction_dot_py=code, modelcast_dot_yaml=line), **VARIABLES)
+    assert told.read_text() == f"{described} {served} "
+
+
 OWN_FAILURES = {
     "it leaves when it is imported": (
         "import sys\nsys.exit('no')\ndef predict(body): return {}",

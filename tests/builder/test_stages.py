@@ -1,5 +1,6 @@
 """Stages that notebooks saved become one Pipeline: names, what is refused, and whose rows tell the signature."""
 
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def assemble(warm_environment: Environment, tmp_path: Path) -> Assemble:
             files.append(StageFile(name=name, path=str(path), notebook=f"{name}.ipynb", definitions={}))
         target = tmp_path / "model.joblib"
         request = AssembleRequest(stages=tuple(files), code=str(tmp_path), by_value=False, target=str(target))
-        child.assemble(warm_environment, request, tmp_path)
+        child.assemble(warm_environment, request, tmp_path, os.environ)
         return joblib.load(target)
 
     return run
