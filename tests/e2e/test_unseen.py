@@ -1,31 +1,16 @@
 """A repository with no file of ours in it goes the same way, with no network."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.acceptance.files import notebook
+from tests.acceptance.repositories import OWN_STEP
 from tests.e2e.conftest import Start
 from tests.e2e.engine import HARDENED, S2i, config_of, docker
 from tests.e2e.table import in_process, read_table
-
-OWN_MODULE = """
-from sklearn.base import BaseEstimator, TransformerMixin
-
-
-class Clip(TransformerMixin, BaseEstimator):
-    def __init__(self, low=-1.0):
-        self.low = low
-
-    def fit(self, X, y=None):
-        self.n_features_in_ = X.shape[1]
-        return self
-
-    def transform(self, X):
-        return X.clip(lower=self.low)
-"""
 
 NOTEBOOK = """
 %matplotlib inline
@@ -68,7 +53,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = outer / "models" / "of ours"
     (root / "papers").mkdir(parents=True)
     (outer / "requirements.txt").write_text("no-such-package==1\n", encoding="utf-8")
-    (root / "own_steps.py").write_text(OWN_MODULE, encoding="utf-8")
+    (root / "own_steps.py").write_text(OWN_STEP, encoding="utf-8")
     (root / "requirements.txt").write_text("matplotlib", encoding="utf-8")
     (root / ".editorconfig").write_text("root = true\n", encoding="utf-8")
     (root / "papers" / "read me.txt").write_text("citation", encoding="utf-8")
@@ -80,16 +65,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("assemble", ASSEMBLE), ("run", RUN)):
         (root / ".s2i" / "bin" / name).write_text(text, encoding="utf-8")
         (root / ".s2i" / "bin" / name).chmod(0o755)
-    cell = {
-        "cell_type": "code",
-        "execution_count": None,
-        "id": "only",
-        "metadata": {},
-        "outputs": [],
-        "source": NOTEBOOK.strip(),
-    }
-    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    (root / NOTEBOOK_NAME).write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+    (root / NOTEBOOK_NAME).write_text(notebook(NOTEBOOK), encoding="utf-8")
     return outer
 
 
