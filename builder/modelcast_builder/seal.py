@@ -1,6 +1,8 @@
 """Writes a bundle: every file is hashed while it is copied, the manifest comes last, and one rename makes it appear."""
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -19,6 +21,7 @@ from modelcast_builder.errors import BuildError
 
 _FILE_MODE = 0o644
 _FOLDER_MODE = 0o755
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,10 +81,11 @@ def check_target(out: Path) -> None:
 
 @contextmanager
 def staging(out: Path) -> Iterator[Writer]:
-    """A writer in a fresh folder beside `out`; `publish` moves it, an error removes it."""
+    """A writer in a fresh folder beside `out`; `publish` moves it, an error removes it, after a kill the next build."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        root = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        _remove_unfinished(out)
+        root, held = _fresh(out)
     except OSError as error:
         problem = f"nothing can be written to {out.parent}: {error.strerror}"
         raise BuildError("seal", problem, "Name another folder with --out") from error
@@ -89,6 +93,39 @@ def staging(out: Path) -> Iterator[Writer]:
         yield Writer(root=root)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+        os.close(held)
+
+
+def _fresh(out: Path) -> tuple[Path, int]:
+    """A new folder beside `out`, and the descriptor that locks it as long as this process lives.
+
+    It is locked before it has the name by which another build would take it for a dead one's.
+    """
+    made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    held = os.open(made, os.O_RDONLY)
+    _has_locked(held)
+    return made.rename(made.with_name(f"{made.name}{_UNFINISHED}")), held
+
+
+def _remove_unfinished(out: Path) -> None:
+    """Remove what builds of this target left that were killed; a living one's folder is locked."""
+    for folder in out.parent.glob(f".{glob.escape(out.name)}-????????{_UNFINISHED}"):
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # another user's, or gone in the meantime
+            continue
+        if _has_locked(descriptor):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _has_locked(descriptor: int) -> bool:
+    """Whether nobody else holds the folder; False also where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def publish(writer: Writer, out: Path) -> None:

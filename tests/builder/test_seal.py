@@ -204,10 +204,32 @@ def test_a_killed_build_leaves_no_bundle(tmp_path: Path, number: signal.Signals)
         build.stdout.readline()
         build.send_signal(number)
     left = names(tmp_path)
-    # Nobody can tidy up after SIGKILL: what stays is hidden, and no bundle.
+    # Nobody can tidy up after SIGKILL: what stays is hidden, is no bundle, and goes with the next build of this target.
     assert [name for name in left if not name.startswith(".bundle-")] == []
-    assert number == signal.SIGKILL or left == []
+    assert len(left) == (number == signal.SIGKILL)
+    built(tmp_path / "bund")
+    assert names(tmp_path) == [*left, "bund"], "another target's"
     assert open_bundle(built(out)).model.read_bytes() == b"model"
+    assert names(tmp_path) == ["bund", "bundle"]
+
+
+def test_what_a_living_build_is_writing_stays(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    mine = tmp_path / ".bundle-archived"
+    mine.mkdir()
+    command = [sys.executable, "-c", KILLED, str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as build:
+        assert build.stdout is not None
+        build.stdout.readline()
+        writing = names(tmp_path)
+        with seal.staging(out):
+            assert len(names(tmp_path)) == 3
+        built(out)
+        left = names(tmp_path)
+        build.kill()
+    assert left == [*writing, "bundle"]
+    built(out)
+    assert names(tmp_path) == [".bundle-archived", "bundle"]
 
 
 def test_many_builds_to_one_target_end_with_one_bundle(tmp_path: Path) -> None:
