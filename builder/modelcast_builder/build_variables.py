@@ -9,7 +9,7 @@ from modelcast_builder.errors import BuildError
 
 # Of names in lower case, "_" around and between their words: whole words tell, MONKEY, KEY_COLUMNS, TOKENIZER do not.
 _CREDENTIAL_NAME = re.compile(
-    r"""passw | passphrase | secret | credential | _conn(ection)?_?str(ing)?_
+    r"""passw | pass_word | pass_?phrase | secret | credential | _conn(ection)?_?str(ing)?_
     | _[a-z\d]*(token | auth | (api | access | account | private | auth | ssh)keys?)\d*_
     | _(tokens | authorization | authentication | creds? | private | bearer | jwt | [a-z]*askpass)_
     | _(netrc | kubeconfig | docker_config | pgpassfile | xauthority)_
@@ -81,7 +81,7 @@ def check_named(names: Sequence[str] | None, variables: Mapping[str, str], where
 def handed(variables: Mapping[str, str], names: Sequence[str] | None) -> dict[str, str]:
     """What a notebook gets: those of `build.env` and S2I's, without `build.env` all but credentials.
 
-    The builder's own Python is no business of its.
+    Never what is about the builder's own Python.
     """
     return {name: unquoted(value) for name, value in variables.items() if _passes(name, value, names)}
 
