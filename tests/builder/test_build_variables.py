@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from modelcast_builder.build_variables import check_named, deciding, handed
 from modelcast_builder.commands import _content_key
@@ -60,7 +60,7 @@ def test_a_name_with_such_letters_in_another_word_is_handed_through(name: str) -
     assert handed({name: "x"}, None) == handed({name: "x"}, [name]) == {name: "x"}
 
 
-@given(
+@hypothesis.given(
     before=st.from_regex(r"[A-Z]{1,8}(_[A-Z]{1,8})?", fullmatch=True),
     word=st.sampled_from(("TOKEN", "KEY", "PAT", "PWD", "PASSWORD", "AUTH", "SECRET")),
 )
@@ -81,16 +81,16 @@ def test_build_env_hands_through_exactly_what_it_names() -> None:
 
 
 def test_the_quotes_that_s2i_keeps_do_not_reach_a_notebook() -> None:
-    quoted = {"A": '"1024"', "B": "'x y'", "C": "it's", "D": '"', "E": ""}
-    assert handed(quoted, None) == {"A": "1024", "B": "x y", "C": "it's", "D": '"', "E": ""}
+    given = {"A": '"1024"', "B": "'x y'", "C": "it's", "D": '"', "E": ""}
+    assert handed(given, None) == {"A": "1024", "B": "x y", "C": "it's", "D": '"', "E": ""}
 
 
 def test_a_build_is_decided_by_what_its_code_may_read(tmp_path: Path) -> None:
     (tmp_path / "train.ipynb").write_text('{"source": "int(os.environ[\\"TFIDF_BUCKETS\\"])"}')
     (tmp_path / "util.py").write_text("RATE = os.getenv('LEARNING_RATE')")
     (tmp_path / "notes.md").write_text("WINDOWID")
-    told = {"TFIDF_BUCKETS": "1", "LEARNING_RATE": "2", "WINDOWID": "3", "S2I_X": "4", "NAMED": "5", "RAT": "6"}
-    assert deciding(tmp_path, told, ["NAMED"]) == {
+    given = {"TFIDF_BUCKETS": "1", "LEARNING_RATE": "2", "WINDOWID": "3", "S2I_X": "4", "NAMED": "5", "RAT": "6"}
+    assert deciding(tmp_path, given, ["NAMED"]) == {
         "TFIDF_BUCKETS": "1", "LEARNING_RATE": "2", "S2I_X": "4", "NAMED": "5",
     }  # fmt: skip
 
@@ -110,5 +110,5 @@ def test_serve_builds_anew_when_what_decides_changes(tmp_path: Path, case: str) 
     (tmp_path / "train.ipynb").write_text('{"source": "int(os.environ[\\"TFIDF_BUCKETS\\"])"}')
     (tmp_path / "modelcast.yaml").write_text("parameters: {k: 5}\n")
     variables, is_new = KEYS[case]
-    before, after = (_content_key(tmp_path, build_settings(set_)) for set_ in ({"PS1": "$"}, variables))
+    before, after = (_content_key(tmp_path, build_settings(given)) for given in ({"PS1": "$"}, variables))
     assert (before != after) == is_new
