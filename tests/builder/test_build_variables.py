@@ -60,9 +60,10 @@ def test_a_name_with_such_letters_in_another_word_is_handed_through(name: str) -
     assert handed({name: "x"}, None) == handed({name: "x"}, [name]) == {name: "x"}
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(
     before=st.from_regex(r"[A-Z]{1,8}(_[A-Z]{1,8})?", fullmatch=True),
-    word=st.sampled_from(("TOKEN", "KEY", "PAT", "PWD", "PASSWORD", "AUTH", "SECRET")),
+    word=st.sampled_from(("KEY", "PAT", "PWD", "PASSWORD", "AUTH", "SECRET")),
 )
 def test_whatever_stands_before_it_a_last_word_tells(before: str, word: str) -> None:
     name = f"{before}_{word}"
