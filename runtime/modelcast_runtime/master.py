@@ -8,6 +8,7 @@ import gc
 import math
 import os
 import shlex
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -28,7 +29,8 @@ KEEPALIVE_S = 75
 of a request. Stopping does not wait for it: idle connections are closed when the linger ends."""
 
 LOST_STARTS = 5
-"""How many workers in a row may end before they serve, while none serves; one may be bad luck."""
+"""How many workers in a row may end before they serve, while none serves, or as many as there are where that is more:
+one may be bad luck, and a few of many may be what did not fit beside the others."""
 
 REFUSED = 1
 OUR_BUG = 70
@@ -65,7 +67,8 @@ class Service(GunicornApplication):  # type: ignore[misc]
         parser = self.cfg.parser()
         words = self.cfg.get_cmd_args_from_env()
         # S2I and `docker run --env-file` keep the quotes around a value: it then comes as one word.
-        given = parser.parse_args(shlex.split(words[0]) if len(words) == 1 else words)
+        is_quoted = len(words) == 1 and os.environ["GUNICORN_CMD_ARGS"].lstrip().startswith(("'", '"'))
+        given = parser.parse_args(shlex.split(words[0]) if is_quoted else words)
         for name, value in _defaults(self._settings).items():
             self.cfg.set(name, value)
         if given.config:
@@ -110,6 +113,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self._linger_s = 0.0
         self._is_stopping = False
         self._serving: set[int] = set()
+        self._told_to_end: set[int] = set()
         self._lost_starts = 0
         self._slots = slots_for(service.cfg.workers)
         super().__init__(service)
@@ -137,6 +141,12 @@ class Master(Arbiter):  # type: ignore[misc]
         self.log.warning("%d workers are the most there can be", len(self.WORKERS))
         return None
 
+    def kill_worker(self, pid: int, sig: int) -> None:
+        """Whoever is told to end before it serves (by a reload that comes early) is not lost."""
+        if sig in (signal.SIGTERM, signal.SIGQUIT):
+            self._told_to_end.add(pid)
+        super().kill_worker(pid, sig)
+
     def reap_workers(self) -> None:
         """Give back the slots of the workers that are gone, however they went; end where none comes to serve."""
         before = dict(self.WORKERS)
@@ -155,10 +165,11 @@ class Master(Arbiter):  # type: ignore[misc]
         """Why no more workers are started: gunicorn would replace for ever what crashes before it serves."""
         came = self.app.duty.startup.served()
         self._serving |= came
-        lost = len(gone - self._serving)
+        lost = len(gone - self._serving - self._told_to_end)
         self._serving -= gone
+        self._told_to_end -= gone
         self._lost_starts = lost + (0 if came else self._lost_starts)
-        if self._serving or self._lost_starts < LOST_STARTS:
+        if self._serving or self._lost_starts < max(LOST_STARTS, self.num_workers):
             return None
         return (
             f"{self._lost_starts} workers in a row ended before they served; how, is in the lines above. "

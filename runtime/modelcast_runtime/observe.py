@@ -1,5 +1,6 @@
 """What a worker counts about its requests: a few cells of its own row, written from the event loop's thread only."""
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -45,8 +46,10 @@ class Observer:
             value: layout.start(metrics.PREDICTIONS, (("class", label_text(value)),))
             for value in manifest.signature.classes or ()
         }
-        self._prediction = next((one for one in layout.series if one.name == metrics.PREDICTION), None)
-        self._prediction_cells = layout.start(metrics.PREDICTION) if self._prediction else 0
+        prediction = next((one for one in layout.series if one.name == metrics.PREDICTION), None)
+        self._prediction_cells = None if prediction is None else layout.start(metrics.PREDICTION)
+        self._bounds = () if prediction is None else prediction.bounds
+        self._bounds_array = np.array(self._bounds, np.float64)
         inputs = manifest.signature.inputs
         self._missing = _input_cells(layout, metrics.INPUT_MISSING, (one.name for one in inputs))
         watched = (one.name for one in inputs if metrics.is_watched(one))
@@ -76,20 +79,26 @@ class Observer:
         if self._classes and predictions.ndim == 1:  # several outputs share no list of classes: not counted
             for value, count in _tally(predictions):
                 self._add(self._classes.get(value), count)
-        if self._prediction and predictions.dtype.kind in "iuf":
-            self._count_numbers(predictions, self._prediction.bounds)
+        if self._prediction_cells is not None and predictions.dtype.kind in "iuf":
+            self._count_numbers(predictions, self._prediction_cells)
         for name, count in missing.items():
             self._add(self._missing.get(name), count)
         for name, count in unseen.items():
             self._add(self._unseen.get(name), count)
 
-    def _count_numbers(self, predictions: npt.NDArray[np.generic], bounds: tuple[float, ...]) -> None:
+    def _count_numbers(self, predictions: npt.NDArray[np.generic], first: int) -> None:
+        row, total = self._row, first + len(self._bounds) + 1
         # What is no number would make the sum none for ever.
+        if predictions.size == 1:
+            number = float(predictions.item())
+            if math.isfinite(number):
+                row[first + bisect_left(self._bounds, number)] += 1.0
+                row[total] += number
+            return
         numbers = predictions[np.isfinite(predictions)].astype(np.float64)
-        row, first = self._row, self._prediction_cells
-        for bucket, count in Counter(np.searchsorted(bounds, numbers).tolist()).items():
+        for bucket, count in Counter(np.searchsorted(self._bounds_array, numbers).tolist()).items():
             row[first + bucket] += count
-        row[first + len(bounds) + 1] += float(numbers.sum())
+        row[total] += float(numbers.sum())
 
     def _add(self, cell: int | None, count: int) -> None:
         if cell is not None:

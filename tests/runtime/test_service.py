@@ -20,7 +20,8 @@ import pytest
 
 # A caller of `serve` with a tiny application: /readyz as the real one has it, the rest says who answered.
 SCRIPT = """
-import asyncio, json, os, signal, sys
+import asyncio, json, os, signal, sys, time
+from pathlib import Path
 from types import SimpleNamespace
 
 told = json.loads(sys.argv[1])
@@ -40,6 +41,16 @@ def make_app(worker):
         raise ValueError("a bug")
     if told.get("fault") == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if told.get("fault") == "crowd":  # the first five go down; the others are ready when those are replaced
+        if worker.age <= 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        Path(f"started-{worker.age}").touch()
+        while len([age for age in range(9, 14) if Path(f"started-{age}").exists()]) < 5:
+            time.sleep(0.01)
+    if told.get("fault") == "wait":
+        Path(f"started-{worker.age}").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
     count = lambda code: worker.store.row.__iadd__(1)
     worker.observe = count
 
@@ -164,6 +175,15 @@ def ready(service: Service) -> Service:
     return service
 
 
+def wait_for(service: Service, condition: Callable[[], bool]) -> None:
+    """Until it holds, which must be while the service runs."""
+    until = time.monotonic() + 30
+    while not condition():
+        assert service.process.poll() is None, service.process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_one_line_says_that_all_workers_accept(start: Start, workers: int) -> None:
     service = ready(start(workers=workers))
@@ -226,6 +246,25 @@ def test_workers_that_crash_before_they_serve_end_the_service_and_are_not_replac
         last,
     )
     assert back == BACK
+
+
+def test_five_of_eight_lost_at_once_are_replaced_where_the_others_come_to_serve(start: Start) -> None:
+    service = ready(start(workers=8, fault="crowd", drain_s=0))
+    assert len(service.pids()) == 8
+    assert service.end(signal.SIGTERM) == 0
+    assert service.rest[1].count("was sent SIGKILL! Perhaps out of memory?") == 5
+
+
+def test_a_reload_before_the_workers_serve_loses_none(start: Start, tmp_path: Path) -> None:
+    service = start(workers=6, fault="wait", drain_s=0)
+    wait_for(service, lambda: all((tmp_path / f"started-{age}").exists() for age in range(1, 7)))
+    before = service.pids()
+    service.process.send_signal(signal.SIGHUP)
+    wait_for(service, lambda: not service.pids() & before)
+    (tmp_path / "go").touch()
+    assert len(ready(service).pids()) == 6
+    assert service.end(signal.SIGTERM) == 0
+    assert service.rest == ("", BACK)
 
 
 def test_workers_that_served_may_all_be_killed_again_and_again(start: Start) -> None:
@@ -407,6 +446,21 @@ def test_gunicorn_cmd_args_go_over_our_defaults_but_not_the_worker(start: Start,
     assert len(service.pids()) == 2
     assert exchange(service.port, b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 100))[0] == 414
     assert service.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "logged"),
+    [
+        pytest.param("""--access-logformat='%(s)s --no-such-flag'""", "", id="one word"),
+        pytest.param("""--access-logfile=- '--access-logformat=%(s)s %(m)s'""", "200 GET\n", id="two words"),
+        pytest.param("""'--access-logfile=- --access-logformat="%(s)s %(m)s"'""", "200 GET\n", id="with S2I's quotes"),
+    ],
+)
+def test_a_word_of_gunicorn_cmd_args_may_hold_spaces(start: Start, args: str, logged: str) -> None:
+    service = ready(start(env={"GUNICORN_CMD_ARGS": args}, drain_s=0))
+    service.ask()
+    assert service.end(signal.SIGTERM) == 0
+    assert service.rest == (logged, BACK)
 
 
 def test_a_wrong_word_in_gunicorn_cmd_args_is_wrong_usage(start: Start) -> None:
