@@ -1,7 +1,5 @@
 """`python -m modelcast_runtime`."""
 
-import sys
+from modelcast_runtime.cli import run
 
-from modelcast_runtime.cli import main
-
-sys.exit(main())
+run()

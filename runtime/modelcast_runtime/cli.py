@@ -1,18 +1,33 @@
 """`modelcast-runtime serve | selftest | predict`: a bundle served, verified or scored without the builder."""
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 import traceback
 import warnings
 from pathlib import Path
+from typing import NoReturn
+
+from modelcast_runtime.ending import end_soon
 
 OUR_BUG = 70
+INTERRUPTED = 128 + signal.SIGINT
 USAGE = """examples:
   modelcast-runtime serve ./bundle --port 8080
   modelcast-runtime selftest ./bundle
   modelcast-runtime predict ./bundle rows.csv --proba
 """
+
+
+def run() -> NoReturn:
+    """Be the command: run what the arguments say and end, whatever the model's own code still has running."""
+    code = main()
+    with contextlib.suppress(OSError):  # who read the result is gone; Python says so at its end
+        sys.stdout.flush()
+    end_soon(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     except _faults() as fault:
         print(f"error: {options.command}: {fault}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as bug:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback
         traceback.print_exc()
         what = f"{type(bug).__name__}: {bug}. It is a bug of modelcast: please report it with the lines above"
@@ -108,4 +125,4 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
@@ -29,7 +30,7 @@ _SCORING_THREADS = 2
 DECODED_INLINE = 65_536
 
 
-class BaseLane:
+class BaseLane(ABC):
     """What the lanes share: each request is answered or refused, and counted."""
 
     protocol = "predict"
@@ -61,9 +62,9 @@ class BaseLane:
         if response.status == problems.CONTENT_TOO_LARGE:
             await body.discard(receive)
 
+    @abstractmethod
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         """The answer; raises `Problem` and `ClientGone`."""
-        raise NotImplementedError
 
     def _wanted(self, query: bytes) -> frozenset[Wanted]:
         if not query:

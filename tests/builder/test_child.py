@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from modelcast_builder import child
 from modelcast_builder.environment import Environment
@@ -47,6 +48,17 @@ def test_a_cold_child_describes(model_environment: Environment, made_models: Pat
     assert [column.name for column in described.signature.inputs] == ["size", "count"]
     assert (tmp_path / "model.joblib").stat().st_size > 0
     assert [path.name for path in (tmp_path / "code").iterdir()] == []
+
+
+def test_a_thread_that_own_code_left_behind_does_not_hold_the_child(
+    model_environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "TIMEOUT_S", 60)
+    asked = msgspec.structs.replace(request(tmp_path, tmp_path), framework="python")
+    (tmp_path / "code" / "prediction.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait).start()\npredict = dict\n"
+    )
+    assert child.describe(model_environment, asked, tmp_path).task == "generic"
 
 
 ENVIRONMENTS: list[tuple[Mapping[str, str], dict[str, str]]] = [

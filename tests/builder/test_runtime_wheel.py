@@ -60,7 +60,7 @@ def test_an_installed_wheel_has_its_command_and_makes_itself_again(wheel: Path, 
     installed = use_uv()("pip", "install", "--quiet", "--no-deps", "--no-index", "--python", str(python), str(wheel))
     assert installed.ok, installed.err
     script = (python.parent / "modelcast-runtime").read_text()
-    assert "from modelcast_runtime.cli import main" in script
+    assert "from modelcast_runtime.cli import run" in script
     made = run_there(python, "-c", MAKE, str(tmp_path / "again"))
     assert made.returncode == 0, made.stderr
     assert Path(made.stdout.strip()).read_bytes() == wheel.read_bytes()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gzip
+import inspect
 import json
 import pickle
 import re
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Wanted
-from modelcast_runtime.lane import refused_row
+from modelcast_runtime.lane import BaseLane, refused_row
 
 MakeBundle = Callable[..., Path]
 MakeClient = Callable[..., Any]
@@ -480,3 +481,7 @@ def test_what_curl_sends_without_a_content_type_of_its_own_is_told_so(make_clien
     check_refused(
         answer, content("wrong-field", "$", "a form with the one field json_args", "JSON without a field", advice)
     )
+
+
+def test_a_lane_that_answers_nothing_cannot_be_made() -> None:
+    assert inspect.isabstract(BaseLane)

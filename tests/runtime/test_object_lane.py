@@ -82,6 +82,10 @@ def cancelled(body):
     raise asyncio.CancelledError
 
 
+def interrupted(body):
+    raise KeyboardInterrupt
+
+
 def generated(body):
     raise StopIteration(body["key"])
 
@@ -96,7 +100,7 @@ def parsed(body):
 
 ANSWERS = {
     "word": word, "total": total, "missing": missing, "looked up": looked_up, "numbers": numbers, "stopped": stopped,
-    "cancelled": cancelled, "generated": generated, "divided": divided, "parsed": parsed,
+    "cancelled": cancelled, "interrupted": interrupted, "generated": generated, "divided": divided, "parsed": parsed,
     "list": lambda body: [1, None], "null": lambda body: None, "set": lambda body: {"a": {body["key"]}},
     "huge": lambda body: 2**64, "surrogate": lambda body: "\\ud800",
 }
@@ -200,6 +204,7 @@ def test_a_body_that_own_code_cannot_use_is_the_callers_fault_and_nothing_of_it_
         ("divided", f"predict() failed: ZeroDivisionError at {at('1 / len')}"),
         ("stopped", f"predict() failed: SystemExit at {at('sys.exit(3)')}"),
         ("cancelled", f"predict() failed: CancelledError at {at('raise asyncio')}"),
+        ("interrupted", f"predict() failed: KeyboardInterrupt at {at('raise KeyboardInterrupt')}"),
         ("generated", f"predict() failed: StopIteration at {at('raise StopIteration')}"),
         ("set", "the answer of predict() is no JSON: Type is not JSON serializable: set"),
         ("huge", "the answer of predict() is no JSON: Integer exceeds 64-bit range"),
@@ -397,6 +402,29 @@ def test_a_file_of_objects_is_answered_offline(
     two = [{"ask": "total", "left": 1, "right": 2}, {"ask": "list"}]
     offline.predict(root, written(tmp_path / "two.json", two), proba=False, out=tmp_path / "out.json")
     assert (tmp_path / "out.json").read_text().splitlines() == ['{"total":3}', "[1,null]"]
+
+
+def command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """`modelcast-runtime` in a process of its own; it must end by itself."""
+    line = [sys.executable, "-m", "modelcast_runtime", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_ctrl_c_ends_the_command_and_is_no_rows_error(make_code: MakeCode, tmp_path: Path) -> None:
+    source = "import signal\ndef predict(body):\n    signal.raise_signal(signal.SIGINT)\n"
+    done = command("predict", make_code({"prediction.py": source}), written(tmp_path / "rows.json", [{}, {}]))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("name", ["selftest", "predict"])
+def test_a_thread_that_own_code_left_behind_does_not_hold_the_command(
+    make_code: MakeCode, tmp_path: Path, name: str
+) -> None:
+    source = "import threading\nthreading.Thread(target=threading.Event().wait).start()\npredict = dict\n"
+    files = [written(tmp_path / "row.json", {"a": 1})] if name == "predict" else []
+    done = command(name, make_code({"prediction.py": source}), *files)
+    said = {"selftest": "own sha256:3f2a: predict() can be called\n", "predict": '{"a":1}\n'}
+    assert (done.returncode, done.stdout, done.stderr) == (0, said[name], "")
 
 
 def test_names_relative_to_the_old_working_directory_are_understood(make_code: MakeCode, tmp_path: Path) -> None:

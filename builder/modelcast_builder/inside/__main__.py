@@ -10,6 +10,8 @@ _PACKAGE = "modelcast_inside"
 _HERE = Path(__file__).resolve().parent
 # Modules of this package with `main(arguments) -> int`; imported only when asked for.
 _TASKS = ("kernel", "assemble", "describe")
+# Those that are done when they have written their answer; a notebook's own threads may have work to finish.
+_ANSWERING = ("assemble", "describe")
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +21,12 @@ def main(arguments: list[str]) -> int:
         return 2
     _become_package()
     task = importlib.import_module(f"{_PACKAGE}.{arguments[0]}")
-    return int(task.main(arguments[1:]))
+    code = int(task.main(arguments[1:]))
+    if arguments[0] in _ANSWERING:
+        from modelcast_runtime.ending import end_soon
+
+        end_soon(code)
+    return code
 
 
 def _become_package() -> None:

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import os
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -63,6 +64,8 @@ class OwnPredict:
                 given = self._predict(body)
                 return self._awaited(given) if inspect.iscoroutine(given) else given
         except BaseException as error:  # also sys.exit(): a request must not end the worker
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C: only this thread gets it, and only a command without a server asks here
             raise PredictError(error, self._folder) from error
 
     def _awaited(self, coroutine: Any) -> Any:
