@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]
 
-from modelcast_runtime import problems
+from modelcast_runtime import problems, request_id
 from modelcast_runtime.problems import Problem
 
 LINGER_S = 1.0
@@ -34,6 +34,7 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
         self._deadline: Any = None
         self._is_silent = True
         self._answered: Any = None
+        self._identified: tuple[Any, str] = (None, "")
         self._has_discarded = False
 
     def connection_made(self, transport: Any) -> None:
@@ -110,9 +111,23 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
     def _has_answered(self) -> bool:
         return self._answered is not None and self._answered is self._current_request
 
+    def _identity(self, request: Any) -> str:
+        """The id of a request: whatever answers it or fails on it asks for the same one."""
+        if request is None:
+            return request_id.new()
+        if self._identified[0] is not request:
+            self._identified = (request, request_id.of(request.headers_bytes))
+        return self._identified[1]
+
+    def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
+        request_id.CURRENT.set(self._identity(request))  # this runs in the request's own task
+        scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
+        return scope
+
     def _send_response_start(self, status: int, headers: Any, request: Any, close: bool = False) -> None:
         self._answered = request
-        super()._send_response_start(status, headers, request, close)
+        named = (request_id.HEADER, self._identity(request))
+        super()._send_response_start(status, [*headers, named], request, close)
 
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
         """Answer with a fixed problem: gunicorn's `message` can quote the request, so it goes nowhere."""
@@ -121,15 +136,20 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
         receiver = self._body_receiver
         if status == HTTPStatus.INTERNAL_SERVER_ERROR and receiver is not None and receiver._body_wait_expired:
             status = HTTPStatus.REQUEST_TIMEOUT  # the application gave up on a body that did not come
-        body = self._problem(status).to_bytes()
+        body, request = self._problem(status).to_bytes(), self._current_request
+        identity = self._identity(request)
         head = (
             f"HTTP/1.1 {status:d} {HTTPStatus(status).phrase}\r\nContent-Type: {problems.CONTENT_TYPE}\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n{request_id.HEADER}: {identity}\r\nConnection: close\r\n\r\n"
         )
-        request = self._current_request
+        sent = b"" if request and request.method == "HEAD" else body
         self._answered = request
-        self.worker.observe(int(status))
-        self._safe_write(head.encode("latin-1") + (b"" if request and request.method == "HEAD" else body))
+        self._refused(int(status), len(sent), identity)
+        self._safe_write(head.encode("latin-1") + sent)
+
+    def _refused(self, status: int, size: int, identity: str) -> None:
+        """Tell that the connection itself answered, with this status and a body of `size` bytes."""
+        self.worker.observe(status)
 
     def _problem(self, status: int) -> Problem:
         cfg = self.cfg

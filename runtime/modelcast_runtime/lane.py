@@ -9,7 +9,7 @@ from time import perf_counter
 from urllib.parse import parse_qsl
 
 from modelcast_runtime import answer, body, payload, problems
-from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
+from modelcast_runtime.asgi import PROTOCOL, ROWS, Receive, Response, Scope, Send, respond
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import QUESTIONS, Wanted
@@ -46,6 +46,7 @@ class BaseLane(ABC):
         """One request: an answer or a problem, counted before it is sent."""
         started = perf_counter()
         self._observer.started()
+        scope[PROTOCOL] = self.protocol
         response = Response(status=499, headers=(), body=b"")  # nobody is left to read an answer
         try:
             response = await self._answer(scope, receive)
@@ -101,6 +102,7 @@ class Lane(BaseLane):
         if is_form and wanted:
             raise problems.no_room(key for key, name in _QUESTIONS.items() if name in wanted)
         rows = await self._decode(content, content_type)
+        scope[ROWS] = rows.columns.rows
         scores = await self._score(rows, wanted)
         self._observer.scored(rows.columns.rows, scores.predictions, rows.missing, rows.unseen)
         return self._encode(scores, wanted, is_list=is_form)

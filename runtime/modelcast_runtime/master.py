@@ -18,6 +18,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 from gunicorn.util import is_ipv6  # type: ignore[import-untyped]
 
+from modelcast_runtime.log_lines import JsonLogger, PlainLogger
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.worker import Duty, ScoringWorker
 
@@ -94,6 +95,7 @@ def _defaults(settings: Settings) -> dict[str, object]:
         "timeout": 30,
         "keepalive": KEEPALIVE_S,
         "loglevel": "warning",
+        "logger_class": JsonLogger if settings.log_access == "json" else PlainLogger,
         "errorlog": "-",
         "limit_request_line": 4094,
         "limit_request_fields": 64,

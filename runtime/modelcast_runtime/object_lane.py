@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from modelcast_runtime import answer, body, payload, problems
-from modelcast_runtime.asgi import Receive, Response, Scope
+from modelcast_runtime.asgi import ROWS, Receive, Response, Scope
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.formats.python import OwnPredict, PredictError
 from modelcast_runtime.lane import DECODED_INLINE, BaseLane
@@ -36,14 +36,18 @@ class ObjectLane(BaseLane):
         content = await body.read(receive, headers, self._settings.limits.body_bytes)
         decode = partial(payload.decode_object, content, headers.get(b"content-type", b"").decode("latin-1") or None)
         asked = decode() if len(content) <= DECODED_INLINE else await asyncio.to_thread(decode)
-        answered = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, asked)
+        scope[ROWS] = 1
+        answered = await self._ask(asked)
         self._observer.scored(1, _NO_CLASSES, {}, {})
         return self._response(answer.new_prediction_id(), answered)
 
-    def _ask(self, asked: dict[str, Any]) -> bytes:
-        # Encoded by the same thread: own code may change what it gave when it is called again.
-        try:
+    async def _ask(self, asked: dict[str, Any]) -> bytes:
+        def ask() -> bytes:
+            # Encoded by the same thread: own code may change what it gave when it is called again.
             return answer.encode_object(self._own.answer(asked))
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except PredictError as error:
             if not error.is_callers:
                 _log.error("predict() failed: %s", error)

@@ -38,6 +38,7 @@ def serve(
             name=bundle.manifest.name,
             version=bundle.manifest.version,
             limits=settings.limits,
+            logs_access=settings.log_access == "json",
             store=make_store(master.slots_for(service.cfg.workers)),
             make_app=make_app,
             refusals=refusals,

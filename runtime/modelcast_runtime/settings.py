@@ -37,6 +37,7 @@ class Settings:
     extra_inputs: Literal["refuse", "ignore"]
     metrics_prefix: str
     """Under which nachlass' metrics are told too; empty where they are not."""
+    log_access: Literal["off", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,14 @@ SETTINGS: tuple[Setting, ...] = (
         "by value or, of a regressor, the histogram `PREFIX_predictions`",
         kind=Kind("a Prometheus name other than modelcast (letters, digits and _)", "one like my_model", _prefix),
     ),
+    Setting(
+        key="log_access",
+        env=("MODELCAST_LOG_ACCESS",),
+        default="off",
+        meaning="`json` writes one line of JSON a request to stderr, and the other log lines as JSON too; never a "
+        "query, a body or a value; the id in it is the one of `X-Request-Id`",
+        kind=_word("off", "json"),
+    ),
 )
 
 
@@ -172,6 +181,7 @@ def read_settings(
         ),
         extra_inputs=given["extra_inputs"] or sealed.extra_inputs,
         metrics_prefix=given["metrics_prefix"] or "",
+        log_access=given["log_access"] or "off",
     )
 
 

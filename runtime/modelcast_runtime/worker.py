@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from gunicorn.workers.gasgi import ASGIWorker  # type: ignore[import-untyped]
 
+from modelcast_runtime.access_log import LoggedProtocol
 from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
 
@@ -110,6 +111,7 @@ class Duty:
     name: str
     version: str
     limits: Limits
+    logs_access: bool
     store: Slots
     make_app: Callable[["ScoringWorker"], Application]
     refusals: tuple[type[Exception], ...]
@@ -190,7 +192,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         heart.cancel()
 
     def _connect(self) -> ScoringProtocol:
-        return ScoringProtocol(self)
+        return LoggedProtocol(self) if self.duty.logs_access else ScoringProtocol(self)
 
     def _quit(self) -> None:
         self._quick_shutdown = True

@@ -60,6 +60,8 @@ def make_app(worker):
             message = await receive()
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
+        if scope["path"] == "/bug":
+            raise ValueError("a bug")
         if scope["path"] == "/slow":
             await asyncio.sleep(0.7)
         is_late = scope["path"] == "/readyz" and worker.draining.is_set()
@@ -78,6 +80,7 @@ settings = Settings(
     limits=Limits(header_s=told.get("header_s", 5), body_s=5, drain_s=told.get("drain_s", 0.6)),
     extra_inputs="refuse",
     metrics_prefix="",
+    log_access=told.get("log_access", "off"),
 )
 layout = Layout.of([Series(name="errors", kind="counter", help="refused connections")])
 bundle = SimpleNamespace(manifest=SimpleNamespace(name="spam", version="sha256:3f2a"))

@@ -31,7 +31,15 @@ def read(env: dict[str, str], flags: dict[str, object] | None = None, sealed: Se
 
 
 def test_without_any_word_the_defaults_hold() -> None:
-    expected = Settings(host="0.0.0.0", port=8080, workers=2, limits=Limits(), extra_inputs="refuse", metrics_prefix="")
+    expected = Settings(
+        host="0.0.0.0",
+        port=8080,
+        workers=2,
+        limits=Limits(),
+        extra_inputs="refuse",
+        metrics_prefix="",
+        log_access="off",
+    )
     assert read({}) == expected
 
 
@@ -62,6 +70,11 @@ def test_the_flag_wins_then_the_platform_then_port_and_empty_is_unset(
     env: dict[str, str], flags: dict[str, object], port: int
 ) -> None:
     assert read(env, flags).port == port
+
+
+def test_the_access_log_is_asked_for() -> None:
+    assert read({"MODELCAST_LOG_ACCESS": "json"}).log_access == "json"
+    assert read({"MODELCAST_LOG_ACCESS": '"off"'}).log_access == "off"
 
 
 def test_every_limit_has_a_variable() -> None:
@@ -152,6 +165,11 @@ def test_a_prefix_that_no_metric_can_have_is_refused(text: str) -> None:
             {"MODELCAST_EXTRA_INPUTS": "drop"},
             {},
             'MODELCAST_EXTRA_INPUTS: expected refuse or ignore, got "drop". Unset it or give one of them',
+        ),
+        (
+            {"MODELCAST_LOG_ACCESS": "text"},
+            {},
+            'MODELCAST_LOG_ACCESS: expected off or json, got "text". Unset it or give one of them',
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import logging
 import os
@@ -10,14 +11,17 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from a2wsgi import WSGIMiddleware
 from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from modelcast_runtime import request_id
+from modelcast_runtime.access_log import LoggedProtocol
 from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
 from modelcast_runtime.worker import Draining, ScoringWorker, Startup, refuse_handshakes
@@ -89,6 +93,7 @@ class Running:
             nr_conns=0,
             max_requests=10**9,
             state={"seen": self.seen},
+            duty=SimpleNamespace(name="spam", version="sha256:3f2a"),
         )
         self.port = 0
 
@@ -111,9 +116,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(app: App = counting) -> AsyncIterator[Running]:
+async def running(app: App = counting, protocol: type[ScoringProtocol] = ScoringProtocol) -> AsyncIterator[Running]:
     service = Running(app)
-    server = await service.worker.loop.create_server(lambda: ScoringProtocol(service.worker), "127.0.0.1", 0)
+    server = await service.worker.loop.create_server(lambda: protocol(service.worker), "127.0.0.1", 0)
     service.port = server.sockets[0].getsockname()[1]
     try:
         yield service
@@ -135,6 +140,7 @@ def problem(answer: bytes) -> dict[str, Any]:
     """The last answer on the wire, which must be a problem that closes the connection."""
     head, _, body = answers(answer)[-1].partition(b"\r\n\r\n")
     fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert re.fullmatch("[0-9a-f]{32}", fields.pop("X-Request-Id"))
     assert fields == {
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
@@ -447,6 +453,157 @@ def test_whatever_comes_there_is_no_server_error_and_no_answer_too_many(conversa
                     assert all(status < 400 for status in statuses[:-1])
             assert not any(code >= 500 and code != 501 for code in service.codes)
 
+    asyncio.run(play())
+
+
+PLAIN = re.compile(rb"[A-Za-z0-9._~:;,=@+/-]{1,128}")
+FIELDS = {b"content-length", b"content-type", b"server", b"date", b"connection", b"x-request-id"}
+
+
+def identities(data: bytes) -> list[bytes]:
+    """The one id of each answer, none of which may have another field than these."""
+    found = []
+    for answer in answers(data):
+        fields = [line.partition(b": ") for line in answer.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]]
+        assert {name.lower() for name, _, _ in fields} <= FIELDS
+        (one,) = (value for name, _, value in fields if name == b"X-Request-Id")
+        found.append(one)
+    return found
+
+
+def asked(value: bytes) -> bytes:
+    return b"GET / HTTP/1.1\r\nConnection: close\r\nX-Request-Id: " + value + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "value", [b"1", b"4bf92f35-77b3-4da6-a3ce-929d0e0e4736", b"Root=1-6789;Self=a+b/c,~d.e_f:g@h==", b"a" * 128]
+)
+def test_the_callers_id_comes_back(value: bytes) -> None:
+    async def play() -> None:
+        async with running() as service:
+            for data in (asked(value), asked(b" " + value + b"\t"), asked(value).replace(b"GET /", b"GET /boom")):
+                assert identities(await service.talk(data)) == [value]
+            late = asked(value).replace(b"Connection: close", b"Content-Length: 5")
+            assert identities(await service.talk(late)) == [value]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("value", [b"", b"a b", b"a" * 129, b"\xc3\xa9", b"<a>", b'"', b"a\tb", b"%0d%0a", b"a\\n"])
+def test_an_id_that_is_not_plain_is_not_repeated(value: bytes) -> None:
+    async def play() -> None:
+        async with running() as service:
+            made = identities(await service.talk(asked(value))) + identities(await service.talk(asked(value)))
+            assert all(re.fullmatch(b"[0-9a-f]{32}", one) for one in made)
+            assert len(set(made)) == 2
+
+    asyncio.run(play())
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=200) | st.from_regex(PLAIN, fullmatch=True), min_size=1, max_size=5))
+def test_whatever_id_comes_there_is_no_server_error_and_nothing_of_it_but_a_plain_one_goes_back(
+    values: list[bytes],
+) -> None:
+    async def play() -> None:
+        async with running() as service:
+            for value in values:
+                answer = await service.talk(asked(value), wait=30)
+                made = identities(answer)
+                assert made
+                assert all(PLAIN.fullmatch(one) for one in made)
+                assert made[:1] == [value] if PLAIN.fullmatch(value) else value not in made
+                assert {int(part[9:12]) for part in answers(answer)} <= {200, 400, 408}
+
+    asyncio.run(play())
+
+
+def test_a_page_on_its_thread_knows_the_id_of_its_request() -> None:
+    def page(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [request_id.CURRENT.get().encode()]
+
+    async def play() -> None:
+        async with running(cast(App, WSGIMiddleware(cast(Any, page)))) as service:
+            assert b"my-id" in (await service.talk(asked(b"my-id"))).partition(b"\r\n\r\n")[2]
+        assert request_id.CURRENT.get() == ""
+
+    asyncio.run(play())
+
+
+LINE = {
+    "level": "info", "logger": "modelcast.access", "method": "POST", "path": "/", "status": 200, "rows": None,
+    "protocol": "other", "model": "spam", "version": "sha256:3f2a", "trace_id": None, "prediction_id": None,
+}  # fmt: skip
+LOGGED = {
+    "a request": (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", {}),
+    "a query": (b"GET /a%20b?name=SECRET HTTP/1.1\r\n\r\n", {"method": "GET", "path": "/a b"}),
+    "a long path": (b"GET /" + b"%0a" * 300 + b" HTTP/1.1\r\n\r\n", {"method": "GET", "path": "/" + "\n" * 255}),
+    "a trace": (
+        b"GET / HTTP/1.1\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n",
+        {"method": "GET", "trace_id": "0af7651916cd43dd8448eb211c80319c"},
+    ),
+    "no trace": (b"GET / HTTP/1.1\r\ntraceparent: SECRET\r\n\r\n", {"method": "GET"}),
+    "an answer without a body": (b"HEAD / HTTP/1.1\r\n\r\n", {"method": "HEAD"}),
+    "a failure": (b"GET /boom HTTP/1.1\r\n\r\n", {"level": "error", "method": "GET", "path": "/boom", "status": 500}),
+    "a late body": (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nSECRET", {"status": 408}),
+    "a late header": (b"GET / HTTP/1.1\r\nHo", {"method": None, "path": None, "status": 408}),
+    "garbage": (b"SECRET\r\n\r\n", {"method": None, "path": None, "status": 400}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOGGED)
+def test_a_request_is_one_line_and_nothing_of_the_callers_is_in_it(
+    case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, expected = LOGGED[case]
+
+    async def play() -> bytes:
+        async with running(protocol=LoggedProtocol) as service:
+            return await service.talk(data)
+
+    answer = asyncio.run(play())
+    (one,) = identities(answer)
+    written = capsys.readouterr().err
+    assert "SECRET" not in written
+    (line,) = map(json.loads, written.splitlines())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    seconds = line.pop("seconds")
+    assert (seconds is None) == (expected.get("method", "POST") is None)
+    assert line.pop("request_id") == one.decode()
+    assert line.pop("bytes") == len(answers(answer)[0].partition(b"\r\n\r\n")[2])
+    assert line == {**LINE, **expected}
+
+
+def test_a_client_that_left_before_its_answer_is_499(capsys: pytest.CaptureFixture[str]) -> None:
+    async def play() -> None:
+        done = asyncio.Event()
+
+        async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:
+            await counting(scope, receive, send)
+            done.set()
+
+        async with running(patient, LoggedProtocol) as service:
+            async with service.dial() as (_, writer):
+                writer.write(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+                await writer.drain()
+            await asyncio.wait_for(done.wait(), 10)
+
+    asyncio.run(play())
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["status"], line["bytes"]) == (499, 0)
+
+
+def test_a_log_that_nobody_reads_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    async def play() -> None:
+        async with running(protocol=LoggedProtocol) as service:
+            assert identities(await service.talk(asked(b"a"))) == [b"a"]
+
+    monkeypatch.setattr("sys.stderr", Gone())
     asyncio.run(play())
 
 
