@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelcast_runtime import log_lines
-from modelcast_runtime.asgi import PROTOCOL, ROWS
 from modelcast_runtime.connection import ScoringProtocol
+from modelcast_runtime.scope import PROTOCOL, ROWS
 
 _LONGEST = 256
 _NOBODY_LEFT = 499

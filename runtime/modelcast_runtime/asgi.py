@@ -13,9 +13,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PROTOCOL, ROWS = "modelcast.protocol", "modelcast.rows"
-"""What a lane tells the access log about a request, in its scope."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:

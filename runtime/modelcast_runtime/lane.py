@@ -9,13 +9,14 @@ from time import perf_counter
 from urllib.parse import parse_qsl
 
 from modelcast_runtime import answer, body, payload, problems
-from modelcast_runtime.asgi import PROTOCOL, ROWS, Receive, Response, Scope, Send, respond
+from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import QUESTIONS, Wanted
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.problems import Problem
+from modelcast_runtime.scope import PROTOCOL, ROWS
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")

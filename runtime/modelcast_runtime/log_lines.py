@@ -4,11 +4,14 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from gunicorn.config import Config  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from modelcast_runtime import request_id
+
+if TYPE_CHECKING:
+    from gunicorn.config import Config  # type: ignore[import-untyped]
 
 
 class PlainLines(logging.Formatter):
@@ -48,7 +51,7 @@ class PlainLogger(Logger):  # type: ignore[misc]
 
     lines: type[logging.Formatter] = PlainLines
 
-    def setup(self, cfg: Config) -> None:
+    def setup(self, cfg: "Config") -> None:
         """Called by gunicorn, again at each reload; what `--log-config` says stays."""
         super().setup(cfg)
         handlers = [handler for handler in self.error_log.handlers if getattr(handler, "_gunicorn", False)]

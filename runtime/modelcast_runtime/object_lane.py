@@ -9,11 +9,12 @@ import numpy as np
 import orjson
 
 from modelcast_runtime import answer, body, payload, problems
-from modelcast_runtime.asgi import ROWS, Receive, Response, Scope
+from modelcast_runtime.asgi import Receive, Response, Scope
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.formats.python import OwnPredict, PredictError
 from modelcast_runtime.lane import DECODED_INLINE, BaseLane
 from modelcast_runtime.observe import Observer
+from modelcast_runtime.scope import ROWS
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
