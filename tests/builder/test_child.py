@@ -58,7 +58,7 @@ def test_a_thread_that_own_code_left_behind_does_not_hold_the_child(
     (tmp_path / "code" / "prediction.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait).start()\npredict = dict\n"
     )
-    assert child.describe(model_environment, asked, tmp_path).task == "generic"
+    assert child.describe(model_environment, asked, tmp_path, os.environ).task == "generic"
 
 
 ENVIRONMENTS: list[tuple[Mapping[str, str], dict[str, str]]] = [
