@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from modelcast_builder import __version__
+from modelcast_builder.credentials import redacted
 from modelcast_builder.errors import BuildError, MissingPart
 
 REPOSITORY_AT_FAULT, PART_MISSING, OUR_BUG = 1, 3, 70
@@ -38,7 +39,7 @@ class Boundary(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback and exit code 70
-            traceback.print_exc()
+            click.echo(redacted(traceback.format_exc()), err=True, nl=False)
             _end(OUR_BUG, f"modelcast {__version__} failed. {_ISSUES}")
 
 

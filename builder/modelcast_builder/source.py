@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from modelcast_builder.config import Config
+from modelcast_builder.credentials import redacted
 from modelcast_builder.errors import BuildError, MissingPart
 
 _URL = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
@@ -63,13 +64,14 @@ def _clone(source: str, target: Path) -> Source:
     url, _, ref = source.partition("#")
     if shutil.which("git") is None:
         raise MissingPart("git is needed to clone a URL. Install git, or name a folder")
-    _git("clone", "--quiet", "--recurse-submodules", "--", url, str(target), failure=f"{public(url)} cannot be cloned")
+    shown = redacted(url)
+    _git("clone", "--quiet", "--recurse-submodules", "--", url, str(target), failure=f"{shown} cannot be cloned")
     if ref:
-        commit = _commit(target, ref, public(url))
-        failure = f"{ref!r} of {public(url)} cannot be checked out"
+        commit = _commit(target, ref, shown)
+        failure = f"{ref!r} of {shown} cannot be checked out"
         _git("-C", str(target), "checkout", "--quiet", "--detach", commit, "--", failure=failure)
         _git("-C", str(target), "submodule", "--quiet", "update", "--init", "--recursive", failure=failure)
-    return _described(target, public(source))
+    return _described(target, redacted(source))
 
 
 def _commit(root: Path, ref: str, url: str) -> str:
@@ -86,7 +88,7 @@ def _described(root: Path, location: str) -> Source:
     return Source(
         root=root,
         location=location,
-        origin=public(_asked(root, "config", "--get", "remote.origin.url") or "") or None if is_repository else None,
+        origin=redacted(_asked(root, "config", "--get", "remote.origin.url") or "") or None if is_repository else None,
         commit=_asked(root, "rev-parse", "--verify", "--quiet", "HEAD") if is_repository else None,
     )
 
@@ -107,12 +109,7 @@ def _git(*arguments: str, failure: str) -> None:
         lines = done.stderr.strip().splitlines() or ["git said nothing"]
         # What follows the reason is advice about access rights.
         said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-        raise BuildError("source", f"{failure}: {public(said)}", "Check the address and the ref after `#`")
-
-
-def public(text: str) -> str:
-    """The text without the user:password part of any URL in it; a password may hold an `@`."""
-    return re.sub(r"(\w+://)[^/\s]+@", r"\1", text)
+        raise BuildError("source", f"{failure}: {redacted(said)}", "Check the address and the ref after `#`")
 
 
 def _basename(address: str) -> str:

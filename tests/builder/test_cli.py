@@ -121,6 +121,20 @@ def test_our_own_bug_is_70_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+def test_the_traceback_of_our_own_bug_tells_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "https://me:pass/s3cr3t@host.org/simple"
+    try:
+        raise ZeroDivisionError(said)
+    except ZeroDivisionError as first:
+        second = ValueError(f"because of '{said}'")
+        second.__cause__ = first
+    done = ended_by(second, monkeypatch)
+    assert (done.exit_code, done.stdout) == (70, "")
+    assert "ZeroDivisionError: https://host.org/simple\n" in done.stderr
+    assert "ValueError: because of 'https://host.org/simple'\n" in done.stderr
+    assert "s3cr3t" not in done.stderr
+
+
 ENDS: list[tuple[BaseException, int, str]] = [
     (BuildError("seal", "x exists.", "Remove it."), 1, "error: seal: x exists. Remove it.\n"),
     (BuildError("seal", "x exists", "Remove it"), 1, "error: seal: x exists. Remove it.\n"),

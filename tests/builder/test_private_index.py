@@ -17,7 +17,7 @@ from modelcast_builder.config import build_settings
 from modelcast_builder.environment import Lock, Requirements, base_python, resolve, use_uv, vendor
 from modelcast_builder.environment.pip_settings import in_pips_words
 from modelcast_builder.environment.uv import environment_for_uv
-from modelcast_builder.errors import MissingPart
+from modelcast_builder.errors import BuildError, MissingPart
 from modelcast_builder.report import Reporter
 
 from tests.package_index import Index, Release, fill, locked_releases, running, serving
@@ -246,6 +246,7 @@ def test_an_index_that_refuses_the_credentials_is_named_without_them(private: In
     [
         {"PIP_INDEX_URL": f"https://{USER}:{SECRET}@pypi.invalid/simple"},
         {"PIP_INDEX_URL": f"https://{USER}:p@{SECRET}@pypi.invalid/simple"},
+        {"PIP_INDEX_URL": f"https://{USER}:12/{SECRET}@pypi.invalid/simple"},
         {"UV_INDEX": f"mine=https://{SECRET}@pypi.invalid/simple", "PIP_INDEX_URL": "https://pypi.invalid/simple"},
         {"PIP_INDEX_URL": "https://pypi.invalid/simple", "HTTPS_PROXY": f"http://{USER}:{SECRET}@127.0.0.1:9"},
     ],
@@ -258,6 +259,26 @@ def test_an_index_that_cannot_be_reached_is_named_by_its_host(resolved: Resolve,
         "scikit-learn, numpy, pandas, joblib, ipykernel. Build with a network, name a mirror in PIP_INDEX_URL, or run "
         "`modelcast wheels SRC` where there is a network"
     )
+
+
+def test_a_bad_address_of_an_index_is_shown_without_its_credentials(resolved: Resolve) -> None:
+    with pytest.raises(BuildError) as refused:
+        resolved(PIP_INDEX_URL=f"https://{USER}:pass/{SECRET}@pypi.invalid/simple")
+    assert str(refused.value) == (
+        "environment: where packages come from cannot be read: invalid value 'https://pypi.invalid/simple' for "
+        "'--default-index <DEFAULT_INDEX>': invalid port number. "
+        "Correct PIP_INDEX_URL and the like; in a password write / as %2F, @ as %40"
+    )
+
+
+def test_two_places_that_differ_are_two_questions_and_two_passwords_are_one() -> None:
+    views = ["https://me:{}@feeds.org/a@local/simple", "https://me:{}@feeds.org/b@local/simple"]
+    one, other, renewed = (
+        use_uv({"UV_FIND_LINKS": f"https://links.org/,{view.format(password)}"}).sources
+        for view, password in zip([*views, views[0]], ["pass@word", "pass@word", "another"], strict=True)
+    )
+    assert one == renewed == ("UV_FIND_LINKS=https://links.org/,https://feeds.org/a@local/simple",)
+    assert other == ("UV_FIND_LINKS=https://links.org/,https://feeds.org/b@local/simple",)
 
 
 # --- the wheelhouse is filled from the same places

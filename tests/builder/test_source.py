@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from modelcast_builder import provenance
 from modelcast_builder.config import Config
+from modelcast_builder.credentials import host_of, redacted
 from modelcast_builder.document import Document
 from modelcast_builder.environment import Lock
 from modelcast_builder.errors import BuildError
 from modelcast_builder.report import Reporter
-from modelcast_builder.source import Source, fetch, model_name, public
+from modelcast_builder.source import Source, fetch, model_name
 
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 SECRET = "s3cr3t"
@@ -114,21 +115,41 @@ SECRETS = {
     f"https://{SECRET}@host/x.git": "https://host/x.git",
     f"https://user:{SECRET}@{SECRET}@host/x.git": "https://host/x.git",
     f"fatal: unable to access 'https://u:{SECRET}@h/x/': no": "fatal: unable to access 'https://h/x/': no",
-    f"ssh://git:{SECRET}@host:22/x@y": "ssh://host:22/x@y",
+    f"https://user:pass/{SECRET}@host/x.git": "https://host/x.git",
+    f"https://user:12/{SECRET}@host.org/x.git": "https://host.org/x.git",
+    f"https://a/{SECRET}/b@host/x.git": "https://host/x.git",
+    f"error: '--default-index' 'https://u:a'/{SECRET}@h/x': no": "error: '--default-index' 'https://h/x': no",
+    f"ssh://git:{SECRET}@host:22/x": "ssh://host:22/x",
     f"https://a:{SECRET}@h/x and https://b:{SECRET}@h/y": "https://h/x and https://h/y",
     "git@host:team/x.git": "git@host:team/x.git",
-    "https://host/x@v1": "https://host/x@v1",
+    "https://host.org/x@v1": "https://host.org/x@v1",
+    f"https://host.org/x@v1,https://u:{SECRET}@host.org/y": "https://host.org/x@v1,https://host.org/y",
 }
 
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_no_credential_is_left_in_a_text(text: str) -> None:
-    assert public(text) == SECRETS[text]
+    assert redacted(text) == SECRETS[text]
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        (f"https://user:pass/{SECRET}@host.org/x", "host.org"),
+        (f"https://{SECRET}/x@localhost/x", "localhost"),
+        (f"https://user:{SECRET}@host.org:8080/feed@view/simple", "host.org"),
+        ("https://[::1]:8080/simple", "::1"),
+        ("https://[", ""),
+        ("/folder", ""),
+    ],
+)
+def test_the_host_of_an_address_is_no_part_of_a_password(address: str, host: str) -> None:
+    assert host_of(address) == host
 
 
 def test_no_credential_of_the_url_is_in_a_refusal(tmp_path: Path) -> None:
     with pytest.raises(BuildError) as refused:
-        fetch(f"https://user:{SECRET}@127.0.0.1:9/x.git#main", tmp_path)
+        fetch(f"https://user:12/{SECRET}@127.0.0.1:9/x.git#main", tmp_path)
     assert SECRET not in str(refused.value)
     assert "https://127.0.0.1:9/x.git cannot be cloned" in str(refused.value)
 

@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from modelcast_builder.credentials import redacted
 from modelcast_builder.environment import index, refusals, wheelhouse
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import STEP
 from modelcast_builder.environment.pip_settings import in_pips_words
-from modelcast_builder.environment.uv import redacted
 from modelcast_builder.environment.wheelhouse import LOCK_FILE, Filled
 from modelcast_builder.errors import BuildError, MissingPart
 
@@ -134,12 +134,8 @@ def _rounds(files: Sequence[File]) -> Iterator[list[str]]:
 
 def _files(place: Place, pins: Sequence[str]) -> Iterator[File]:
     asked = index.released(place, pins)
-    if asked.unauthorised:
-        raise refusals.unauthorised(place)
-    if asked.unreachable:
-        raise refusals.unreachable(place, pins)
     if not asked.ok:
-        raise refusals.unsatisfiable(place, pins, asked)
+        raise refusals.why_not(place, pins, asked)
     for package in index.files_of(asked):
         pin = f"{canonicalize_name(package['name'])}=={package['version']}"
         named = {_name(file): file for file in package.get("wheels", ())}

@@ -17,6 +17,18 @@ WITHOUT_INDEX = (
 """What helps where the index cannot be reached."""
 
 
+def why_not(place: Place, entries: Sequence[str], ran: Ran) -> BuildError | MissingPart:
+    """What a question about these entries that was not answered is to the person who must act."""
+    if ran.unauthorised:
+        return unauthorised(place)
+    if ran.unreachable:
+        return _unreachable(place, entries)
+    if ran.misconfigured:
+        problem = f"where packages come from cannot be read: {ran.reason}"
+        return BuildError(STEP, problem, "Correct PIP_INDEX_URL and the like; in a password write / as %2F, @ as %40")
+    return _unsatisfiable(place, entries, ran)
+
+
 def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str], file: str) -> BuildError:
     """The repository asks for another version than the one that made the artifact."""
     told = [
@@ -38,7 +50,7 @@ def of_artifact(place: Place, refused: BuildError, versions: Mapping[str, str]) 
     return BuildError(STEP, problem, f"Fit and save the model again with {known}, or take a builder with that Python")
 
 
-def unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
+def _unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
     """No set of versions fits: the packages at fault by themselves, else what uv says of their combination."""
     ours = index.this_python()
     suspects = [] if index.available(place, entries) else [e for e in entries if not index.available(place, [e])]
@@ -69,7 +81,7 @@ def refuse_our_names(place: Place, packages: Iterable[str]) -> None:
         raise BuildError(STEP, problem, "Leave that package out: the builder brings its own")
 
 
-def unreachable(place: Place, entries: Sequence[str]) -> MissingPart:
+def _unreachable(place: Place, entries: Sequence[str]) -> MissingPart:
     """The index is needed and does not answer."""
     lacking = wheelhouse.missing_from(place.houses, entries) or ["what the named packages need"]
     where = "the wheelhouse lacks" if place.wheelhouse else "there is no wheelhouse for"

@@ -195,10 +195,6 @@ def _served(place: Place, constraints: tuple[str, ...], date: str) -> Ran:
 
 def _answered(place: Place, entries: tuple[str, ...], ran: Ran) -> Ran:
     """The answer, if it is one. Raises BuildError or MissingPart with the reason."""
-    if ran.ok:
-        return ran
-    if ran.unauthorised:
-        raise refusals.unauthorised(place)
-    if ran.unreachable:
-        raise refusals.unreachable(place, entries)
-    raise refusals.unsatisfiable(place, entries, ran)
+    if not ran.ok:
+        raise refusals.why_not(place, entries, ran)
+    return ran

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from uv import find_uv_bin
 
+from modelcast_builder.credentials import host_of, redacted
 from modelcast_builder.environment.pip_settings import NO_INDEX, authorities, in_uvs_words, says_yes, settings
 from modelcast_builder.errors import MissingPart
 
@@ -56,6 +56,11 @@ class Ran:
         return not self.ok and bool(re.search("lack of valid authentication|401 Unauthorized|403 Forbidden", self.err))
 
     @property
+    def misconfigured(self) -> bool:
+        """Whether a setting of the user's, such as an address, is none that uv can read."""
+        return not self.ok and "error: invalid value" in self.err
+
+    @property
     def undated(self) -> bool:
         """Whether the index hides its upload dates, so that nothing is left as of any date."""
         return not self.ok and "is missing an upload date" in self.err
@@ -65,7 +70,8 @@ class Ran:
         """What uv gives as its reason, in one line."""
         lines = self.err.splitlines()
         failed = next((number for number, line in enumerate(lines) if line.startswith("error:")), 0)
-        told = " ".join(" ".join(lines[failed:]).partition("hint:")[0].replace("cause:", "").split())
+        whole = re.split("hint:|For more information", " ".join(lines[failed:]))[0]
+        told = " ".join(whole.replace("cause:", "").split())
         told = told.removeprefix("error: ").removeprefix("No solution found when resolving dependencies").strip(" :")
         return told if len(told) <= REASON_LENGTH else f"{told[:REASON_LENGTH]}..."
 
@@ -124,11 +130,11 @@ class Uv:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where packages come from, as far as it decides what is chosen; free of credentials."""
+        """Where packages come from, as far as it decides what is chosen: for a digest, and never to be shown."""
         deciding = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", NO_INDEX)
         named = sorted(name for name in self.env if name.startswith(deciding))
         shown = [name for name in named if not name.endswith(("_USERNAME", "_PASSWORD"))]
-        return tuple(f"{name}={redacted(self.env[name])}" for name in shown)
+        return tuple(f"{name}={_nobodys(self.env[name])}" for name in shown)
 
     @property
     def hosts(self) -> str:
@@ -163,13 +169,11 @@ def environment_for_uv(env: Mapping[str, str]) -> Mapping[str, str]:
     return {**passed, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROJECT": "1"}
 
 
-def redacted(text: str) -> str:
-    """The text without the user and password of any address in it; a password may hold an `@`."""
-    return re.sub(r"(://)[^/\s]+@", r"\1", text)
+def _nobodys(places: str) -> str:
+    # Without what a reader of addresses takes for the user, and nothing more: places that differ are two questions.
+    return re.sub(r"(://)[^/\s]*@", r"\1", places)
 
 
-def _host(address: str) -> str:
-    try:
-        return urlsplit(address.partition("=")[2] if "=" in address.partition("://")[0] else address).hostname or ""
-    except ValueError:
-        return ""
+def _host(place: str) -> str:
+    # An index may have a name: `mine=https://host/simple`.
+    return host_of(place.partition("=")[2] if "=" in place.partition("://")[0] else place)
