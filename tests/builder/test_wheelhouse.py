@@ -162,6 +162,21 @@ def test_filling_again_takes_what_is_there_and_drops_the_wheels_of_the_former_lo
     assert {*second} == {*first} - {"idna-3.7-py3-none-any.whl"} | {"idna-3.8-py3-none-any.whl", own.file}
 
 
+def test_the_users_own_wheels_stay_however_often_the_wheelhouse_is_filled(
+    index: Index, repository: Path, fill_from: Fill
+) -> None:
+    own, rebuilt = Release("own", "1.0"), Release("idna", "3.7", tag="py3-none-win32")
+    fill(repository / "wheels", [own])
+    (repository / "requirements.txt").write_text("own\nidna==3.7\n")
+    assert own.file in fill_from()
+    (repository / "wheels" / rebuilt.file).write_bytes(rebuilt.wheel)
+    assert own.file in fill_from()  # it still counts as a part of the index, which does not have it
+    index.releases.append(Release("idna", "3.8", "2024-08-11T00:00:00Z"))
+    (repository / "requirements.txt").write_text("idna==3.8\n")
+    told = fill_from()
+    assert {path.name for path in (repository / "wheels").iterdir()} == {*told, own.file, rebuilt.file}
+
+
 def test_a_broken_download_leaves_the_wheelhouse_as_it_was(
     index: Index, repository: Path, monkeypatch: pytest.MonkeyPatch, fill_from: Fill
 ) -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -49,7 +49,7 @@ class File:
 def own_wheels(folder: Path) -> Iterator[Path | None]:
     """A folder with the wheels of a wheelhouse that the user put there; None where there are none."""
     former = _former(folder)
-    own = [wheel.path for wheel in wheelhouse.wheels(folder) if wheel.path not in former]
+    own = [wheel.path for wheel in wheelhouse.wheels(folder) if wheel.path.name not in former]
     if not own:
         yield None
         return
@@ -164,26 +164,26 @@ def _is_there(file: File, into: Path, stage: Path) -> bool:
 
 
 def _put(stage: Path, into: Path, filled: Filled) -> tuple[Path, ...]:
-    names = sorted(file.name for file in stage.iterdir())
-    old = _former(into)
+    names, former = sorted(file.name for file in stage.iterdir()), _former(into)
+    own = {wheel.path.name for wheel in wheelhouse.wheels(into)} - former
     into.mkdir(exist_ok=True)
     # While wheels come and go the folder does not say that it is whole.
     (into / LOCK_FILE).unlink(missing_ok=True)
     for name in names:
         (stage / name).replace(into / name)
-    for wheel in old:
-        if wheel.name not in names:
-            wheel.unlink(missing_ok=True)
-    (stage / LOCK_FILE).write_text(wheelhouse.text_of(filled), encoding="utf-8")
+    for name in former.difference(names):
+        (into / name).unlink(missing_ok=True)
+    whole = replace(filled, put=tuple(name for name in names if name not in own))
+    (stage / LOCK_FILE).write_text(wheelhouse.text_of(whole), encoding="utf-8")
     (stage / LOCK_FILE).replace(into / LOCK_FILE)
     return tuple(into / name for name in sorted([*names, LOCK_FILE]))
 
 
-def _former(into: Path) -> list[Path]:
-    """The wheels that a former `modelcast wheels` put there; the user's own are none of them."""
+def _former(into: Path) -> frozenset[str]:
+    """The wheels that a former `modelcast wheels` put there, by their files' names; the user's own are none of them."""
     try:
         before = wheelhouse.read(into)
     except BuildError:
-        return []
-    pins = {*before.lock.packages, *before.lock.serving} if before else set()
-    return [wheel.path for wheel in wheelhouse.wheels(into) if f"{wheel.name}=={wheel.version}" in pins]
+        return frozenset()
+    there = {wheel.path.name for wheel in wheelhouse.wheels(into)}
+    return frozenset(there.intersection(before.put if before else ()))

@@ -8,7 +8,7 @@ import os
 import platform
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,7 @@ CONVENTIONAL = ("wheels", "wheelhouse")
 TITLE = "# What `modelcast wheels` put here, and for which requirements: a build reads it and asks no index."
 ASKED = "# asked: "
 NOTE = "# note: "
+PUT = "# wheel: "
 FILL = "Run `modelcast wheels SRC` where there is a network, and put the folder into the repository"
 
 
@@ -45,6 +46,8 @@ class Filled:
 
     asked: tuple[str, ...]
     lock: Lock
+    put: tuple[str, ...] = ()
+    """The files that came from the index; every other wheel is the user's own."""
 
 
 def find(root: Path, named: str | None) -> Path | None:
@@ -106,19 +109,18 @@ def read(folder: Path) -> Filled | None:
         lock = parse_lock(text)
     except (UnicodeDecodeError, BuildError) as wrong:
         raise BuildError(STEP, f"{folder.name}/{LOCK_FILE} cannot be read", FILL) from wrong
-    lines = head.splitlines()
-    notes = tuple(line.removeprefix(NOTE) for line in lines if line.startswith(NOTE))
-    return Filled(
-        asked=tuple(line.removeprefix(ASKED) for line in lines if line.startswith(ASKED)),
-        lock=Lock(packages=lock.packages, serving=lock.serving, as_of=lock.as_of, python=lock.python, notes=notes),
+    asked, notes, put = (
+        tuple(line.removeprefix(kind) for line in head.splitlines() if line.startswith(kind))
+        for kind in (ASKED, NOTE, PUT)
     )
+    return Filled(asked=asked, lock=replace(lock, notes=notes), put=put)
 
 
 def text_of(filled: Filled) -> str:
     """`wheelhouse.lock`, which `read` understands."""
-    asked = [f"{ASKED}{entry}" for entry in filled.asked]
-    notes = [f"{NOTE}{note}" for note in filled.lock.notes]
-    return "\n".join([TITLE, *asked, *notes, "", lock_text(filled.lock)])
+    told = ((ASKED, filled.asked), (NOTE, filled.lock.notes), (PUT, filled.put))
+    lines = [f"{kind}{line}" for kind, lines in told for line in lines]
+    return "\n".join([TITLE, *lines, "", lock_text(filled.lock)])
 
 
 def platform_name() -> str:
