@@ -409,6 +409,16 @@ def test_what_xgboost_wants_for_several_gpus_is_left_out(
     assert lock.notes == (() if is_kept else (note,))
 
 
+@pytest.mark.parametrize("entry", ["nvidia-nccl-cu12==2.32.3", "nvidia-nccl-cu12>2"])
+def test_what_the_repository_names_for_gpus_itself_stays(index: Index, reach: Uv, entry: str) -> None:
+    index.releases += [
+        Release("xgboost", "3.2.0", needs=("numpy", "nvidia-nccl-cu12")),
+        Release("nvidia-nccl-cu12", "2.32.3"),
+    ]
+    lock = lock_of(reach, "xgboost", entry)
+    assert (versions(lock)["nvidia-nccl-cu12"], lock.notes) == ("2.32.3", ())
+
+
 # --- no network
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from modelcast_builder.environment.uv import Ran, Uv
 
 NEVER_BUILT = (
@@ -54,7 +57,7 @@ def from_houses(houses: Iterable[Path]) -> list[str]:
 
 def pick(
     place: Place,
-    entries: Iterable[str],
+    entries: Sequence[str],
     *,
     constraints: Iterable[str] = (),
     as_of: str = "",
@@ -64,7 +67,9 @@ def pick(
     options = ["--no-header", "--no-annotate", *only_wheels()]
     options += ["--exclude-newer", as_of] if as_of else []
     options += from_houses(alone) if alone else []
-    with _file(constraints) as held, _file(f"{name} ; python_version < '3'" for name in FOR_GPUS) as nowhere:
+    named = {canonicalize_name(Requirement(entry).name) for entry in entries}
+    unasked = [f"{name} ; python_version < '3'" for name in FOR_GPUS if name not in named]
+    with _file(constraints) as held, _file(unasked) as nowhere:
         options += ["--constraints", held]
         ran = _compile(place, entries, *options, "--overrides", nowhere)
         with_gpus = any(pin.startswith("torch==") for pin in pins_of(ran))
