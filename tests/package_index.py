@@ -106,6 +106,7 @@ class Index:
     address: str = ""
     credentials: str = ""
     """`user:password`, without which nothing is told."""
+    is_hashed: bool = True
     is_html: bool = False
     """As PEP 503 has it, which tells no dates."""
     asked: list[str] = field(default_factory=list)
@@ -127,7 +128,7 @@ class Index:
         return {
             "filename": release.file,
             "url": f"{self.address}/files/{release.file}",
-            "hashes": {"sha256": sha},
+            "hashes": {"sha256": sha} if self.is_hashed else {},
             **({} if release.is_source else {"core-metadata": described}),
             **told,
             **requires,

@@ -308,10 +308,12 @@ def test_a_wheelhouse_is_filled_through_credentials_authority_and_proxy_and_keep
 
 def test_uvs_own_words_reach_pip() -> None:
     said = {
-        "UV_DEFAULT_INDEX": "https://a/simple",
-        "UV_INDEX": "mine=https://b/simple https://c/simple?x=1",
+        "UV_DEFAULT_INDEX": "first=https://a/simple",
+        "UV_INDEX": "my-own=https://b/simple https://c/simple?x=1",
+        "UV_INDEX_MY_OWN_USERNAME": "me@work",
+        "UV_INDEX_MY_OWN_PASSWORD": "pass/word",
         "UV_INSECURE_HOST": "a",
-        "UV_FIND_LINKS": "/one,/two",
+        "UV_FIND_LINKS": "/one,/the second",
         "PIP_NO_INDEX": "0",
         "SSL_CERT_FILE": "/ca.pem",
         "PIP_TARGET": "/elsewhere",
@@ -319,9 +321,9 @@ def test_uvs_own_words_reach_pip() -> None:
     }
     assert in_pips_words(environment_for_uv(said)) == {
         "PIP_INDEX_URL": "https://a/simple",
-        "PIP_EXTRA_INDEX_URL": "https://b/simple https://c/simple?x=1",
+        "PIP_EXTRA_INDEX_URL": "https://me%40work:pass%2Fword@b/simple https://c/simple?x=1",
         "PIP_TRUSTED_HOST": "a",
-        "PIP_FIND_LINKS": "/one /two",
+        "PIP_FIND_LINKS": "/one file:///the%20second",
         "PIP_NO_INDEX": "0",
         "PIP_CERT": "/ca.pem",
         "PIP_CONFIG_FILE": "/dev/null",

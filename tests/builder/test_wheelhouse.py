@@ -206,6 +206,20 @@ def test_a_package_without_a_wheel_is_built_into_one(
     assert (found.as_of, "sourced==1.0" in found.packages) == ("2024-04-12T00:00:00Z", True)
 
 
+def test_without_hashes_too_a_file_comes_from_the_index_that_was_asked_for_it(
+    index: Index, repository: Path, monkeypatch: pytest.MonkeyPatch, fill_from: Fill
+) -> None:
+    (repository / "requirements.txt").write_text("own\n")
+    ours = Release("own", "1.0", module="whose = 'ours'")
+    # Of two files of one version pip takes the more specific one, in whichever index it lies.
+    anybodys = Release("own", "1.0", module="whose = 'anybodys'", tag=f"cp{OURS.replace('.', '')}-none-any")
+    index.releases.append(anybodys)
+    with serving(Index([ours], is_hashed=False)) as private:
+        monkeypatch.setenv("UV_INDEX", f"{private.address}/simple")
+        assert [name for name in fill_from() if name.startswith("own")] == [ours.file]
+    assert (repository / "wheels" / ours.file).read_bytes() == ours.content
+
+
 def test_the_wheel_that_most_machines_can_install_comes_too(index: Index, repository: Path, fill_from: Fill) -> None:
     index.releases.append(Release("idna", "3.7", "2024-04-11T00:00:00Z", tag=f"cp{OURS.replace('.', '')}-none-any"))
     told = [name for name in fill_from() if name.startswith("idna")]

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,7 @@ class File:
 
     pin: str
     name: str
+    url: str
     sha256: str
     """Nothing where the index tells no hash."""
 
@@ -41,8 +43,9 @@ class File:
 
     @property
     def line(self) -> str:
-        """What pip is asked for."""
-        return f"{self.pin} --hash=sha256:{self.sha256}" if self.sha256 else self.pin
+        """What pip is asked for: this very file, for by its name pip might find another one in another index."""
+        held = f"#sha256={self.sha256}" if self.sha256 else ""
+        return f"{self.pin.partition('==')[0]} @ {self.url}{held}"
 
 
 @contextmanager
@@ -104,32 +107,23 @@ def _download(place: Place, filled: Filled, stage: Path, into: Path) -> None:
     dated = [f"--uploaded-prior-to={filled.lock.as_of}"] if filled.lock.as_of else []
     with place.uv.trusting() as env:
         told = in_pips_words(env)
-        for lines in _rounds([file for file in wanted if file.is_wheel]):
-            _checked(place, lines, download(lines, stage, env=told))
+        for files in _rounds([file for file in wanted if file.is_wheel]):
+            _checked(place, files, download([file.line for file in files], stage, env=told))
         for file in (file for file in wanted if not file.is_wheel):
-            _checked(place, [file.line], build([file.line], stage, env=told, options=dated))
+            _checked(place, [file], build([file.line], stage, env=told, options=dated))
 
 
-def _checked(place: Place, lines: Sequence[str], problem: str) -> None:
+def _checked(place: Place, files: Sequence[File], problem: str) -> None:
     if problem:
-        shown = " and ".join(line.partition(" ")[0] for line in lines[:3])
+        shown = " and ".join(file.pin for file in files[:3])
         told = f"{STEP}: {place.uv.hosts} does not give {shown} as it was resolved: {problem[:300]}"
         raise MissingPart(f"{told}. Try again where the index can be reached")
 
 
-def _rounds(files: Sequence[File]) -> Iterator[list[str]]:
-    """Requirements that one call of pip takes together: each package once, all with hashes or all without."""
-    rounds: list[dict[str, File]] = []
-    for file in files:
-        free = next((held for held in rounds if file.pin not in held), None)
-        if free is None:
-            rounds.append(free := {})
-        free[file.pin] = file
-    for held in rounds:
-        for is_hashed in (True, False):
-            lines = [file.line for file in held.values() if bool(file.sha256) is is_hashed]
-            if lines:
-                yield lines
+def _rounds(files: Iterable[File]) -> Iterable[list[File]]:
+    """Files that one call of pip takes together: each package once."""
+    of_each = [list(group) for _, group in groupby(files, key=lambda file: file.pin)]
+    return ([file for file in some if file] for some in zip_longest(*of_each))
 
 
 def _files(place: Place, pins: Sequence[str]) -> Iterator[File]:
@@ -139,16 +133,16 @@ def _files(place: Place, pins: Sequence[str]) -> Iterator[File]:
     for package in index.files_of(asked):
         pin = f"{canonicalize_name(package['name'])}=={package['version']}"
         named = {_name(file): file for file in package.get("wheels", ())}
-        chosen = wheelhouse.first_and_last_fitting(named) or ()
-        for name in chosen:
-            yield File(pin=pin, name=name, sha256=named[name].get("hashes", {}).get("sha256", ""))
-        if not chosen and "sdist" in package:
-            source = package["sdist"]
-            yield File(pin=pin, name=_name(source), sha256=source.get("hashes", {}).get("sha256", ""))
+        chosen = wheelhouse.first_and_last_fitting(named)
+        files = [named[name] for name in chosen] or ([package["sdist"]] if "sdist" in package else [])
+        for file in files:
+            yield File(
+                pin=pin, name=_name(file), url=str(file["url"]), sha256=file.get("hashes", {}).get("sha256", "")
+            )
 
 
 def _name(file: Mapping[str, Any]) -> str:
-    return str(file.get("name") or unquote(urlsplit(str(file.get("url") or file.get("path"))).path.rpartition("/")[2]))
+    return str(file.get("name") or unquote(urlsplit(str(file["url"])).path.rpartition("/")[2]))
 
 
 def _is_there(file: File, into: Path, stage: Path) -> bool:

@@ -2,9 +2,11 @@
 
 import configparser
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 KEYS = ("index-url", "extra-index-url", "trusted-host", "find-links", "no-index", "cert", "proxy")
 """What of pip.conf is about where packages come from."""
@@ -50,14 +52,14 @@ def in_uvs_words(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def in_pips_words(env: Mapping[str, str]) -> dict[str, str]:
-    """Uv's environment for pip: the same places, and no configuration file."""
+    """Uv's environment for pip: the same places with the same credentials, and no configuration file."""
     kept = {name: value for name, value in env.items() if not name.startswith(("PIP_", "UV_"))}
     extra = env.get("UV_INDEX") or env.get("UV_EXTRA_INDEX_URL", "")
     told = {
-        "PIP_INDEX_URL": env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL", ""),
-        "PIP_EXTRA_INDEX_URL": " ".join(map(_address, extra.split())),
+        "PIP_INDEX_URL": _address(env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL", ""), env),
+        "PIP_EXTRA_INDEX_URL": " ".join(_address(place, env) for place in extra.split()),
         "PIP_TRUSTED_HOST": env.get("UV_INSECURE_HOST", ""),
-        "PIP_FIND_LINKS": env.get("UV_FIND_LINKS", "").replace(",", " "),
+        "PIP_FIND_LINKS": " ".join(map(_link, env.get("UV_FIND_LINKS", "").split(","))),
         NO_INDEX: env.get(NO_INDEX, ""),
         "PIP_CERT": env.get("SSL_CERT_FILE", ""),
     }
@@ -75,10 +77,24 @@ def says_yes(value: str | None) -> bool:
     return (value or "").strip().lower() in {"1", "true", "yes", "on", "y", "t"}
 
 
-def _address(place: str) -> str:
-    # uv lets an index be named: `mine=https://host/simple`.
+def named_index(place: str) -> tuple[str, str]:
+    """The name of an index, which uv lets it have (`mine=https://host/simple`), or nothing, and its address."""
     name, _, address = place.partition("=")
-    return address if address and "://" not in name else place
+    return (name, address) if address and "://" not in name else ("", place)
+
+
+def _address(place: str, env: Mapping[str, str]) -> str:
+    """The address of an index with the user and the password that uv has in variables of the index's name."""
+    name, address = named_index(place)
+    prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_"
+    said = [quote(env.get(prefix + part, ""), safe="") for part in ("USERNAME", "PASSWORD")]
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{':'.join(said)}@{rest}" if name and any(said) else address
+
+
+def _link(place: str) -> str:
+    # pip takes white space for the end of a place.
+    return place if not re.search(r"\s", place) else f"file://{quote(place)}"
 
 
 def _unquoted(value: str) -> str:

@@ -17,7 +17,7 @@ from typing import Self
 from uv import find_uv_bin
 
 from modelcast_builder.credentials import host_of, redacted
-from modelcast_builder.environment.pip_settings import NO_INDEX, authorities, in_uvs_words, says_yes, settings
+from modelcast_builder.environment.pip_settings import NO_INDEX, authorities, in_uvs_words, named_index, says_yes, settings
 from modelcast_builder.errors import MissingPart
 
 KEPT = (
@@ -175,5 +175,4 @@ def _nobodys(places: str) -> str:
 
 
 def _host(place: str) -> str:
-    # An index may have a name: `mine=https://host/simple`.
-    return host_of(place.partition("=")[2] if "=" in place.partition("://")[0] else place)
+    return host_of(named_index(place)[1])
