@@ -34,6 +34,8 @@ class Release:
     module: str = ""
     is_source: bool = False
     """Not a wheel but what one is built from, by a build backend of its own."""
+    fails: str = ""
+    """What the build backend ends with."""
 
     @property
     def file(self) -> str:
@@ -55,6 +57,7 @@ class Release:
             f"NAME = '{replace(self, is_source=False).file}'\n"
             f"WHEEL = '{base64.b64encode(replace(self, is_source=False).wheel).decode()}'\n"
             "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+            f"    if {self.fails!r}: raise RuntimeError({self.fails!r})\n"
             "    pathlib.Path(folder, NAME).write_bytes(base64.b64decode(WHEEL))\n"
             "    return NAME\n"
         )

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelcast_builder.environment import fill
+from modelcast_builder.environment import pip
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,11 +50,11 @@ def download(pinned: str, version: str, into: Path) -> None:
     for old in (part, into):
         shutil.rmtree(old, ignore_errors=True)
     part.mkdir(parents=True)
-    problem = fill.download(
+    refusal = pip.download(
         pinned.splitlines(), part, env=os.environ, options=("--require-hashes", "--python-version", version)
     )
-    if problem:
-        sys.exit(problem)
+    if refusal:
+        sys.exit(refusal.reason)
     part.rename(into)
 
 

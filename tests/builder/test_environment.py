@@ -392,6 +392,14 @@ def test_a_recorded_version_without_a_wheel_is_refused_with_those_that_have_one(
     )
 
 
+def test_a_version_that_only_begins_like_the_recorded_one_is_not_the_artifacts(index: Index, reach: Uv) -> None:
+    index.releases.append(Release("numpy", "1.2"))
+    with pytest.raises(BuildError) as refused:
+        lock_of(reach, "own-numpy==1.2.5", recorded={"numpy": "1.2"})
+    told = "environment: the package index has no own-numpy 1.2.5. Correct the name or the version in requirements.txt"
+    assert str(refused.value) == told
+
+
 @pytest.mark.parametrize(("beside", "is_kept"), [((), False), (("torch",), True)])
 def test_what_xgboost_wants_for_several_gpus_is_left_out(
     index: Index, reach: Uv, beside: tuple[str, ...], is_kept: bool

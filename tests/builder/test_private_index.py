@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from modelcast_builder.config import build_settings
-from modelcast_builder.environment import Lock, Requirements, base_python, resolve, use_uv, vendor
+from modelcast_builder.environment import Lock, Requirements, base_python, create, pip, resolve, use_uv, vendor
 from modelcast_builder.environment.pip_settings import in_pips_words
 from modelcast_builder.environment.uv import environment_for_uv
 from modelcast_builder.errors import BuildError, MissingPart
@@ -239,6 +239,41 @@ def test_an_index_that_refuses_the_credentials_is_named_without_them(private: In
         "environment: the package index 127.0.0.1 refuses the credentials that it was given, or wants some. "
         "Correct the user and the password in PIP_INDEX_URL or in ~/.netrc"
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "where"),
+    [
+        ({"PIP_INDEX_URL": "{}"}, "PIP_INDEX_URL"),
+        ({"UV_DEFAULT_INDEX": "https://pypi.invalid", "UV_INDEX": "own={}"}, "UV_DEFAULT_INDEX, UV_INDEX"),
+        ({"UV_INDEX_URL": "{}", "PIP_INDEX_URL": "https://pypi.invalid"}, "UV_INDEX_URL"),
+    ],
+)
+def test_an_installation_with_wrong_credentials_says_where_they_are_set(
+    private: Index, tmp_path: Path, variables: Mapping[str, str], where: str
+) -> None:
+    wrong = address(private).replace(SECRET, "wr0ng-s3cret")
+    told = {name: value.format(wrong) for name, value in variables.items()}
+    uv = use_uv({"PATH": os.environ["PATH"], "UV_CACHE_DIR": str(tmp_path / "uv"), "UV_HTTP_RETRIES": "0", **told})
+    with pytest.raises(MissingPart) as missing:
+        create(Lock(packages=("own==1.0",), serving=(), as_of=""), cache=tmp_path / "cache", uv=uv)
+    assert str(missing.value).endswith(
+        "refuses the credentials that it was given, or wants some. "
+        f"Correct the user and the password in {where} or in ~/.netrc"
+    )
+    assert "wr0ng" not in str(missing.value)
+
+
+def test_a_download_with_wrong_credentials_is_known_as_that(private: Index, tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"}
+    right = address(private, "/files/own-1.0-py3-none-any.whl")
+    other = pip.download([f"own @ {right}#sha256={'0' * 64}"], tmp_path, env=env)
+    assert other is not None
+    assert (other.unauthorised, other.is_of_the_build) == (False, False)
+    refusal = pip.download([f"own @ {right.replace(SECRET, 'wr0ng-s3cret')}"], tmp_path, env=env)
+    assert refusal is not None
+    assert (refusal.unauthorised, refusal.is_of_the_build) == (True, False)
+    assert "wr0ng" not in refusal.err
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,19 @@ def test_a_package_without_a_wheel_is_built_into_one(
     assert (found.as_of, "sourced==1.0" in found.packages) == ("2024-04-12T00:00:00Z", True)
 
 
+def test_a_package_that_cannot_be_built_is_not_called_out_of_reach(
+    index: Index, repository: Path, fill_from: Fill
+) -> None:
+    (repository / "requirements.txt").write_text("sourced==1.0\n")
+    index.releases.append(Release("sourced", "1.0", "2024-04-11T00:00:00Z", is_source=True, fails="no compiler here"))
+    with pytest.raises(BuildError) as refused:
+        fill_from()
+    assert str(refused.value) == (
+        "environment: sourced==1.0 has no wheel and cannot be built from its source: RuntimeError: no compiler here. "
+        "Name a version that has one in requirements.txt, or put a wheel of it into wheels"
+    )
+
+
 def test_without_hashes_too_a_file_comes_from_the_index_that_was_asked_for_it(
     index: Index, repository: Path, monkeypatch: pytest.MonkeyPatch, fill_from: Fill
 ) -> None:

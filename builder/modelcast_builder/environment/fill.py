@@ -1,11 +1,9 @@
 """Fills a wheelhouse with all that a lock names: held by the index's hashes, and in its place only when all have come.
 
-pip downloads: uv has no command for it. What has no wheel is built into one, by the build tools of the lock's time.
+What has no wheel is built into one, by the build tools of the lock's time.
 """
 
 import hashlib
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-from modelcast_builder.credentials import redacted
-from modelcast_builder.environment import index, refusals, wheelhouse
+from modelcast_builder.environment import index, pip, refusals, wheelhouse
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import STEP
 from modelcast_builder.environment.pip_settings import in_pips_words
@@ -79,28 +76,6 @@ def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
         return _put(stage, into, filled)
 
 
-def download(lines: Iterable[str], into: Path, *, env: Mapping[str, str], options: Sequence[str] = ()) -> str:
-    """Get wheels, as they are, by pip; nothing, or what pip says against it, without credentials."""
-    return _pip("download", lines, env, "--only-binary", ":all:", "--dest", str(into), *options)
-
-
-def build(lines: Iterable[str], into: Path, *, env: Mapping[str, str], options: Sequence[str] = ()) -> str:
-    """Make wheels from sources, by pip; nothing, or what pip says against it, without credentials."""
-    return _pip("wheel", lines, env, *index.only_wheels(), "--wheel-dir", str(into), *options)
-
-
-def _pip(verb: str, lines: Iterable[str], env: Mapping[str, str], *options: str) -> str:
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:
-        held.write("\n".join(lines) + "\n")
-        held.flush()
-        command = [sys.executable, "-m", "pip", verb, "--quiet", "--no-deps", *options, "--requirement", held.name]
-        done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, errors="replace", check=False)
-    if not done.returncode:
-        return ""
-    said = redacted(done.stderr).splitlines()
-    return next((line for line in said if line.startswith("ERROR:")), (said or ["it said nothing"])[-1])
-
-
 def _download(place: Place, filled: Filled, stage: Path, into: Path) -> None:
     files = [*_files(place, filled.lock.packages), *_files(place, filled.lock.serving)]
     wanted = [file for file in files if not _is_there(file, into, stage)]
@@ -108,16 +83,23 @@ def _download(place: Place, filled: Filled, stage: Path, into: Path) -> None:
     with place.uv.trusting() as env:
         told = in_pips_words(env)
         for files in _rounds([file for file in wanted if file.is_wheel]):
-            _checked(place, files, download([file.line for file in files], stage, env=told))
+            _check(place, files, pip.download([file.line for file in files], stage, env=told), into)
         for file in (file for file in wanted if not file.is_wheel):
-            _checked(place, [file], build([file.line], stage, env=told, options=dated))
+            _check(place, [file], pip.build([file.line], stage, env=told, options=dated), into)
 
 
-def _checked(place: Place, files: Sequence[File], problem: str) -> None:
-    if problem:
-        shown = " and ".join(file.pin for file in files[:3])
-        told = f"{STEP}: {place.uv.hosts} does not give {shown} as it was resolved: {problem[:300]}"
-        raise MissingPart(f"{told}. Try again where the index can be reached")
+def _check(place: Place, files: Sequence[File], refusal: pip.Refusal | None, into: Path) -> None:
+    if refusal is None:
+        return
+    shown = " and ".join(file.pin for file in files[:3])
+    if refusal.unauthorised:
+        raise refusals.unauthorised(place.uv)
+    if refusal.is_of_the_build:
+        problem = f"{shown} has no wheel and cannot be built from its source: {refusal.reason}"
+        fix = f"Name a version that has one in {place.file}, or put a wheel of it into {into.name}"
+        raise BuildError(STEP, problem, fix)
+    told = f"{STEP}: {place.uv.hosts} does not give {shown} as it was resolved: {refusal.reason}"
+    raise MissingPart(f"{told}. Try again where the index can be reached")
 
 
 def _rounds(files: Iterable[File]) -> Iterable[list[File]]:
@@ -136,9 +118,7 @@ def _files(place: Place, pins: Sequence[str]) -> Iterator[File]:
         chosen = wheelhouse.first_and_last_fitting(named)
         files = [named[name] for name in chosen] or ([package["sdist"]] if "sdist" in package else [])
         for file in files:
-            yield File(
-                pin=pin, name=_name(file), url=str(file["url"]), sha256=file.get("hashes", {}).get("sha256", "")
-            )
+            yield File(pin=pin, name=_name(file), url=str(file["url"]), sha256=file.get("hashes", {}).get("sha256", ""))
 
 
 def _name(file: Mapping[str, Any]) -> str:

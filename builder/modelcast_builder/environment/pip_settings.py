@@ -67,6 +67,16 @@ def in_pips_words(env: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **{name: value for name, value in told.items() if value}, **quiet, "PIP_NO_CACHE_DIR": "1"}
 
 
+def index_settings(env: Mapping[str, str]) -> list[str]:
+    """The variables that name the indexes in uv's environment: pip's, where what uv is told comes from there."""
+    found = []
+    for theirs, ours in FROM_PIP.items():
+        if ours in SAME_AS:
+            is_pips = env.get(theirs) and env.get(ours) == " ".join(env[theirs].split())
+            found += [theirs] if is_pips else [name for name in (ours, SAME_AS[ours]) if env.get(name)][:1]
+    return found
+
+
 def authorities(env: Mapping[str, str]) -> tuple[Path, ...]:
     """Every file of trusted certificates that the environment names, the most specific first, each once."""
     return tuple(dict.fromkeys(Path(env[name]) for name in AUTHORITIES if env.get(name)))

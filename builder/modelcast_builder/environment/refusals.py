@@ -1,5 +1,6 @@
 """Why an environment cannot be made, said to the person who must act: one line, and what to write."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.requirements import Requirement
@@ -7,8 +8,9 @@ from packaging.requirements import Requirement
 from modelcast_builder.environment import index, wheelhouse
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import STEP
+from modelcast_builder.environment.pip_settings import index_settings
 from modelcast_builder.environment.requirements import OURS, pinned
-from modelcast_builder.environment.uv import Ran
+from modelcast_builder.environment.uv import Ran, Uv
 from modelcast_builder.errors import BuildError, MissingPart
 
 WITHOUT_INDEX = (
@@ -20,7 +22,7 @@ WITHOUT_INDEX = (
 def why_not(place: Place, entries: Sequence[str], ran: Ran) -> BuildError | MissingPart:
     """What a question about these entries that was not answered is to the person who must act."""
     if ran.unauthorised:
-        return unauthorised(place)
+        return unauthorised(place.uv)
     if ran.unreachable:
         return _unreachable(place, entries)
     if ran.misconfigured:
@@ -41,7 +43,11 @@ def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str],
 
 def of_artifact(place: Place, refused: BuildError, versions: Mapping[str, str]) -> BuildError:
     """What cannot be had was not asked for by anybody but recorded in the artifact: said so, and what can be had."""
-    made = [name for name, version in versions.items() if f"{name} {version}" in refused.problem]
+    made = [
+        name
+        for name, version in versions.items()
+        if re.search(rf"(?<![\w.-]){re.escape(f'{name} {version}')}(?![\w.+!-])", refused.problem)
+    ]
     if not made:
         return refused
     problem = f"the artifact was made by {made[0]} {versions[made[0]]}, but {refused.problem}"
@@ -89,10 +95,11 @@ def _unreachable(place: Place, entries: Sequence[str]) -> MissingPart:
     return MissingPart(f"{STEP}: {told}. {WITHOUT_INDEX}")
 
 
-def unauthorised(place: Place) -> MissingPart:
+def unauthorised(uv: Uv) -> MissingPart:
     """The index answers, and not to these credentials."""
-    told = f"the package index {place.uv.hosts} refuses the credentials that it was given, or wants some"
-    return MissingPart(f"{STEP}: {told}. Correct the user and the password in PIP_INDEX_URL or in ~/.netrc")
+    told = f"the package index {uv.hosts} refuses the credentials that it was given, or wants some"
+    where = ", ".join(index_settings(uv.env) or ["PIP_INDEX_URL"])
+    return MissingPart(f"{STEP}: {told}. Correct the user and the password in {where} or in ~/.netrc")
 
 
 def _shown(entry: str) -> str:

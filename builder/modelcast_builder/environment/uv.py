@@ -17,7 +17,14 @@ from typing import Self
 from uv import find_uv_bin
 
 from modelcast_builder.credentials import host_of, redacted
-from modelcast_builder.environment.pip_settings import NO_INDEX, authorities, in_uvs_words, named_index, says_yes, settings
+from modelcast_builder.environment.pip_settings import (
+    NO_INDEX,
+    authorities,
+    in_uvs_words,
+    named_index,
+    says_yes,
+    settings,
+)
 from modelcast_builder.errors import MissingPart
 
 KEPT = (

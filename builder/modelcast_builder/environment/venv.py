@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelcast_builder import runtime_wheel
-from modelcast_builder.environment import wheelhouse
+from modelcast_builder.environment import refusals, wheelhouse
 from modelcast_builder.environment.index import from_houses, only_wheels, this_python
 from modelcast_builder.environment.lock import STEP, Lock, lock_text
-from modelcast_builder.environment.refusals import WITHOUT_INDEX
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError, MissingPart
 
@@ -211,10 +210,12 @@ def _add(root: Path, installer: Installer, packages: Sequence[str], *, as_of: st
 
 
 def _checked(ran: Ran, installer: Installer) -> Ran:
+    if ran.unauthorised:
+        raise refusals.unauthorised(installer.uv)
     if ran.unreachable:
         house = f", and the wheelhouse {installer.wheelhouse} does not hold everything" if installer.wheelhouse else ""
         told = f"{STEP}: the package index {installer.uv.hosts} cannot be reached{house}: {ran.reason}"
-        raise MissingPart(f"{told}. {WITHOUT_INDEX}")
+        raise MissingPart(f"{told}. {refusals.WITHOUT_INDEX}")
     if not ran.ok:
         raise BuildError(STEP, f"the lock cannot be installed: {ran.reason}", "Name other versions in requirements.txt")
     return ran
