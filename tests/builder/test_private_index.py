@@ -180,6 +180,37 @@ def test_all_the_authorities_that_are_named_are_trusted(authority: Authority, re
         assert has_own(resolved(**where, SSL_CERT_FILE=str(authority.certificate)))
 
 
+@pytest.mark.parametrize("named", ["certificates/ca.pem", "~/ca.pem", "certificates"])
+def test_an_authority_is_found_from_the_callers_folder(
+    authority: Authority, resolved: Resolve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    for folder in ("certificates", "home"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "ca.pem").write_bytes(authority.certificate.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    with serving(Index([*locked_releases(), Release("own", "1.0")]), authority.context) as index:
+        assert has_own(resolved(PIP_INDEX_URL=f"{index.address}/simple", PIP_CERT=named))
+
+
+def test_certificates_that_are_not_there_are_not_passed_over(authority: Authority, resolved: Resolve) -> None:
+    with pytest.raises(MissingPart) as missing:
+        resolved(PIP_INDEX_URL=DEAD, PIP_CERT="/absent/ca.pem", SSL_CERT_FILE=str(authority.certificate))
+    assert str(missing.value) == (
+        "environment: PIP_CERT names the certificates /absent/ca.pem, which cannot be read. "
+        "Correct the path, or unset PIP_CERT"
+    )
+
+
+def test_paths_are_those_of_the_callers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = environment_for_uv(
+        {"PIP_FIND_LINKS": "links https://a/x\n~/more", "NETRC": "netrc", "UV_CACHE_DIR": "../uv", "HOME": "/me"}
+    )
+    assert (env["UV_FIND_LINKS"], env["NETRC"]) == (f"{tmp_path}/links,https://a/x,/me/more", f"{tmp_path}/netrc")
+    assert env["UV_CACHE_DIR"] == str(tmp_path.parent / "uv")
+    assert environment_for_uv({"UV_FIND_LINKS": "with space,/b"})["UV_FIND_LINKS"] == f"{tmp_path}/with space,/b"
+
+
 # --- proxies
 
 

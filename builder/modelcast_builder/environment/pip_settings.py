@@ -23,6 +23,9 @@ SAME_AS = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 """uv's older names for two of them."""
 AUTHORITIES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Each names a file of certificates that the user trusts; all of them are trusted."""
+PATHS = (*AUTHORITIES, "SSL_CERT_DIR", "NETRC", "UV_CACHE_DIR")
+FIND_LINKS = {"PIP_FIND_LINKS": " ", "UV_FIND_LINKS": ","}
+"""What stands between the places, which are folders or pages: uv's way a path may hold a space."""
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 NO_INDEX = "PIP_NO_INDEX"
 QUOTED = ("PIP_", "UV_", "SSL_CERT_", "NETRC", "NO_PROXY", "no_proxy", *AUTHORITIES, *PROXIES)
@@ -30,12 +33,16 @@ QUOTED = ("PIP_", "UV_", "SSL_CERT_", "NETRC", "NO_PROXY", "no_proxy", *AUTHORIT
 
 
 def settings(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with pip.conf's settings as PIP_* where no variable says otherwise, and without quotes."""
+    """The environment with pip.conf's settings as PIP_* where no variable says otherwise.
+
+    Values are without quotes, and paths are whole: uv and pip run in another folder than the caller's.
+    """
     said = {name: _unquoted(value) if name.startswith(QUOTED) else value for name, value in env.items()}
     from_files = {name: value for name, value in _configured(said).items() if not said.get(name)}
     if authorities(said):
         from_files.pop("PIP_CERT", None)  # what the machine's pip.conf trusts gives way to what a variable names
-    return {**said, **from_files}
+    home = Path(said.get("HOME") or Path.home())
+    return {name: _whole(name, value, home) for name, value in {**said, **from_files}.items()}
 
 
 def in_uvs_words(env: Mapping[str, str]) -> dict[str, str]:
@@ -44,8 +51,7 @@ def in_uvs_words(env: Mapping[str, str]) -> dict[str, str]:
     for theirs, ours in FROM_PIP.items():
         taken = env.get(ours) or env.get(SAME_AS.get(ours, ""))
         if env.get(theirs) and not taken:
-            # uv takes commas between places, for a path may hold a space; pip takes white space.
-            found[ours] = ("," if ours == "UV_FIND_LINKS" else " ").join(env[theirs].split())
+            found[ours] = FIND_LINKS.get(ours, " ").join(env[theirs].split())
     if env.get("PIP_PROXY") and not any(env.get(name) for name in PROXIES):
         found["ALL_PROXY"] = env["PIP_PROXY"]
     return found
@@ -77,9 +83,9 @@ def index_settings(env: Mapping[str, str]) -> list[str]:
     return found
 
 
-def authorities(env: Mapping[str, str]) -> tuple[Path, ...]:
-    """Every file of trusted certificates that the environment names, the most specific first, each once."""
-    return tuple(dict.fromkeys(Path(env[name]) for name in AUTHORITIES if env.get(name)))
+def authorities(env: Mapping[str, str]) -> Mapping[str, Path]:
+    """Every file (or folder) of trusted certificates that the environment names, by its variable."""
+    return {name: Path(env[name]) for name in AUTHORITIES if env.get(name)}
 
 
 def says_yes(value: str | None) -> bool:
@@ -105,6 +111,19 @@ def _address(place: str, env: Mapping[str, str]) -> str:
 def _link(place: str) -> str:
     # pip takes white space for the end of a place.
     return place if not re.search(r"\s", place) else f"file://{quote(place)}"
+
+
+def _whole(name: str, value: str, home: Path) -> str:
+    if not value:
+        return value
+    if name in FIND_LINKS:
+        places = value.split(",") if FIND_LINKS[name] == "," else value.split()
+        return FIND_LINKS[name].join(place if "://" in place else _absolute(place.strip(), home) for place in places)
+    return _absolute(value, home) if name in PATHS else value
+
+
+def _absolute(path: str, home: Path) -> str:
+    return os.path.normpath(home / path[2:] if path.startswith("~/") else Path.cwd() / path)
 
 
 def _unquoted(value: str) -> str:

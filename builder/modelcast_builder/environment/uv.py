@@ -17,6 +17,7 @@ from typing import Self
 from uv import find_uv_bin
 
 from modelcast_builder.credentials import host_of, redacted
+from modelcast_builder.environment.lock import STEP
 from modelcast_builder.environment.pip_settings import (
     NO_INDEX,
     authorities,
@@ -100,8 +101,6 @@ class Uv:
 
     binary: Path
     env: Mapping[str, str]
-    authorities: tuple[Path, ...] = ()
-    """Files of certificates; uv reads one."""
     execute: Execute = execute
 
     def __call__(self, *arguments: str, stdin: str = "") -> Ran:
@@ -125,13 +124,17 @@ class Uv:
 
     @contextmanager
     def trusting(self) -> Iterator[Mapping[str, str]]:
-        """The environment to run in, where all the authorities are in one file."""
-        there = [path for path in self.authorities if path.is_file()]
-        if len(there) < 2:
+        """The environment to run in, where all the authorities are in the one file that uv reads.
+
+        Raises MissingPart for a file that is not there.
+        """
+        named = authorities(self.env)
+        if not named:
             yield self.env
             return
         with tempfile.NamedTemporaryFile(suffix=".pem") as joined:
-            joined.write(b"\n".join(path.read_bytes() for path in there))
+            for name, path in named.items():
+                joined.write(_certificates(name, path))
             joined.flush()
             yield {**self.env, "SSL_CERT_FILE": joined.name}
 
@@ -154,7 +157,7 @@ class Uv:
 
 def use_uv(env: Mapping[str, str] = os.environ, run: Execute = execute) -> Uv:
     """The uv that came with the builder, told by `env` where packages come from."""
-    return Uv(binary=find_uv(), env=environment_for_uv(env), authorities=authorities(settings(env)), execute=run)
+    return Uv(binary=find_uv(), env=environment_for_uv(env), execute=run)
 
 
 def find_uv() -> Path:
@@ -171,9 +174,16 @@ def environment_for_uv(env: Mapping[str, str]) -> Mapping[str, str]:
     passed = {name: value for name, value in said.items() if name not in LEFT_OUT and not name.startswith("UV_")}
     passed |= {name: value for name, value in said.items() if name.startswith(KEPT)}
     passed |= in_uvs_words(passed)
-    trusted = authorities(passed)
-    passed |= {"SSL_CERT_FILE": str(trusted[0])} if trusted else {}
     return {**passed, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROJECT": "1"}
+
+
+def _certificates(name: str, path: Path) -> bytes:
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    try:
+        return b"".join(file.read_bytes() + b"\n" for file in files)
+    except OSError as absent:
+        told = f"{STEP}: {name} names the certificates {path}, which cannot be read"
+        raise MissingPart(f"{told}. Correct the path, or unset {name}") from absent
 
 
 def _nobodys(places: str) -> str:
