@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelcast_builder.environment import (
+    Environment,
     Lock,
     Requirements,
     Uv,
     base_python,
+    check_unchanged,
     create,
     lock_text,
     locked,
@@ -413,7 +415,7 @@ def test_what_xgboost_wants_for_several_gpus_is_left_out(
     found = versions(lock)
     assert found["xgboost"] == "3.2.0"
     assert ("nvidia-nccl-cu12" in found) is is_kept
-    note = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in requirements.txt is smaller still"
+    note = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in the place of xgboost is smaller still"
     assert lock.notes == (() if is_kept else (note,))
 
 
@@ -483,6 +485,8 @@ def test_a_resolution_is_remembered_with_its_notes(index: Index, reach: Uv, tmp_
         raise AssertionError("uv was asked again")
 
     silent = use_uv({**reach.env}, refuse)
+    other = Requirements(pins=("six==1.12.0",), file="uv.lock")
+    assert resolve(other, {}, python=base_python(), cache=tmp_path / "cache", uv=silent).file == "uv.lock"
     assert lock_of(silent, "six==1.12.0", cache=tmp_path / "cache") == first
     with pytest.raises(AssertionError):
         lock_of(silent, "six==1.13.0", cache=tmp_path / "cache")
@@ -661,10 +665,11 @@ def test_a_baked_environment_is_changed_into_another_and_not_made_anew(tmp_path:
 def test_a_baked_environment_that_cannot_be_changed_is_removed(tmp_path: Path) -> None:
     where, cache = tmp_path / "baked", tmp_path / "cache"
     create(SMALL, cache=cache, where=where)
-    absent = Lock(packages=("six==0.0.0.1",), serving=SMALL.serving, as_of="")
+    absent = Lock(packages=("six==0.0.0.1",), serving=SMALL.serving, as_of="", file="environment.yml")
     with pytest.raises(BuildError) as refused:
         create(absent, cache=cache, where=where)
     assert str(refused.value).startswith("environment: the lock cannot be installed: ")
+    assert str(refused.value).endswith(". Name other versions in environment.yml")
     assert not where.exists()
 
 
@@ -683,6 +688,31 @@ def test_wheels_that_an_earlier_build_saved_need_no_index(tmp_path: Path) -> Non
     assert installed == {path.relative_to(first.root) for path in first.root.rglob("*.py")}
 
 
+@pytest.mark.parametrize(
+    ("line", "shown", "name"),
+    [
+        ("six==1.17.0", "six==1.17.0", "six"),
+        ("own @ https://me:s3cr3t@host.org/own.whl", "own", "own"),
+        ("-e file:///home/me/own", "own", "own"),
+    ],
+)
+def test_what_a_notebook_installed_is_named_and_the_file_that_it_belongs_into(
+    tmp_path: Path, line: str, shown: str, name: str
+) -> None:
+    root = tmp_path / "environment"
+    root.mkdir()
+    lock = Lock(packages=("idna==3.7",), serving=(), as_of="", file="pyproject.toml")
+    freeze = f"idna==3.7\nmodelcast-runtime @ file:///runtime.whl\n{line}\n"
+    uv = use_uv({}, lambda *_: Ran(code=0, out=freeze, err=""))
+    with pytest.raises(BuildError) as refused:
+        check_unchanged(Environment(python=root / "bin" / "python", lock=lock, root=root), uv)
+    assert str(refused.value) == (
+        f"notebooks: a notebook installed {shown} while it ran, and the environment's lock does not hold that. "
+        f"Add {name} to pyproject.toml, and take the installation out of the notebook"
+    )
+    assert not root.exists()
+
+
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("keep")
     with pytest.raises(BuildError) as refused:
@@ -694,12 +724,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
 def test_an_environment_that_does_not_import_is_refused_and_removed(tmp_path: Path) -> None:
     broken = Release("numpy", "1.0", module="raise ValueError('numpy.dtype size changed')\n")
     wheelhouse = fill(tmp_path / "wheels", [broken])
-    lock = Lock(packages=("numpy==1.0",), serving=SMALL.serving, as_of="")
+    lock = Lock(packages=("numpy==1.0",), serving=SMALL.serving, as_of="", file="pyproject.toml")
     with pytest.raises(BuildError) as refused:
         create(lock, cache=tmp_path / "cache", wheelhouse=wheelhouse)
     assert str(refused.value) == (
         "environment: the environment is installed and does not import: ValueError: numpy.dtype size changed. "
-        "Let requirements.txt name versions that work together"
+        "Let pyproject.toml name versions that work together"
     )
     assert [path.suffix for path in (tmp_path / "cache" / "environments").iterdir()] == [".lock"]
 

@@ -141,8 +141,10 @@ def test_the_model_behind_the_folder_may_be_what_lfs_did_not_fetch(folder: Path)
 def test_mlflows_requirements_rule_without_mlflow(folder: Path, tmp_path: Path) -> None:
     asked = requirements_of(tmp_path, artifact.scan(folder))
     mlflow, *others = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert asked.pins == tuple(others)
-    assert asked.notes == (f"{mlflow} in requirements.txt is left out: the model is served without MLflow",)
+    assert (asked.pins, asked.file) == (tuple(others), "models/churn/requirements.txt")
+    assert asked.notes == (
+        f"{mlflow} in models/churn/requirements.txt is left out: the model is served without MLflow",
+    )
 
 
 def test_the_repositorys_requirements_rule_before_mlflows(folder: Path, tmp_path: Path) -> None:

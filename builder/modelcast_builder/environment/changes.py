@@ -5,7 +5,7 @@ import shutil
 from packaging.utils import canonicalize_name
 
 from modelcast_builder.environment.uv import Uv, use_uv
-from modelcast_builder.environment.venv import Environment
+from modelcast_builder.environment.venv import Environment, package_of
 from modelcast_builder.errors import BuildError
 
 _OURS = "modelcast-runtime"
@@ -20,11 +20,12 @@ def check_unchanged(environment: Environment, uv: Uv | None = None) -> None:
     if not installed:
         return
     shutil.rmtree(environment.root, ignore_errors=True)  # the cache must not keep it for the next build
-    names = ", ".join(installed[:5])
+    # Where a package comes from may be an address with credentials.
+    names = ", ".join(line if "==" in line else package_of(line) for line in installed[:5])
     raise BuildError(
         "notebooks",
         f"a notebook installed {names} while it ran, and the environment's lock does not hold that",
-        f"Add {installed[0].partition('==')[0]} to requirements.txt, and take the installation out of the notebook",
+        f"Add {package_of(installed[0])} to {environment.lock.file}, and take the installation out of the notebook",
     )
 
 

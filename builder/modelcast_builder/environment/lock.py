@@ -4,7 +4,6 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from modelcast_runtime import contract
 
@@ -33,10 +32,8 @@ class Lock:
     """What the report should say; not a part of the lock's text."""
     wheels: Path | None = None
     """The repository's own wheelhouse, which everything comes from; not a part of the lock's text."""
-
-    def without_notes(self) -> Self:
-        """The lock as its text says it."""
-        return type(self)(packages=self.packages, serving=self.serving, as_of=self.as_of, python=self.python)
+    file: str = "requirements.txt"
+    """Where the repository says what it wants, for a refusal; not a part of the lock's text."""
 
 
 def lock_text(lock: Lock) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from modelcast_builder.artifact import Artifact
-from modelcast_builder.environment.requirements import FILE, Requirements
+from modelcast_builder.environment.requirements import FILE, Requirements, read_requirements
 from modelcast_builder.environment.sources import read_environment
 from modelcast_builder.imports import imports_of
 
@@ -20,7 +20,9 @@ def requirements_of(root: Path, artifact: Artifact | None) -> Requirements:
     if artifact is None or artifact.mlflow is None:
         return asked
     if not (asked.pins or asked.ranges):
-        asked = read_environment(artifact.mlflow.folder)
+        folder = artifact.mlflow.folder.resolve().relative_to(root.resolve())
+        written = read_requirements(root, (folder / FILE).as_posix())
+        asked = replace(written, notes=(*asked.notes, *written.notes))
     return asked if _imports_mlflow(root, artifact) else _without_mlflow(asked)
 
 
@@ -33,7 +35,7 @@ def _without_mlflow(asked: Requirements) -> Requirements:
         ranges=tuple(entry for entry in asked.ranges if entry not in left_out),
         notes=(
             *asked.notes,
-            *(f"{entry} in {FILE} is left out: the model is served without MLflow" for entry in left_out),
+            *(f"{entry} in {asked.file} is left out: the model is served without MLflow" for entry in left_out),
         ),
     )
 

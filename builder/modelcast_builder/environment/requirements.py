@@ -48,13 +48,13 @@ class Line:
         return self.where.rpartition(":")[0]
 
 
-def read_requirements(folder: Path) -> Requirements:
+def read_requirements(folder: Path, file: str = FILE) -> Requirements:
     """What requirements.txt of a folder asks for; nothing where there is none. Raises BuildError for a refused line."""
     root = folder.resolve()
-    if not (root / FILE).is_file():
+    if not (root / file).is_file():
         return Requirements()
-    text = read_text(root, FILE)
-    return from_lines(FILE, expand(root, root / FILE, _logical(FILE, text)))
+    text = read_text(root, file)
+    return from_lines(file, expand(root, root / file, _logical(file, text)))
 
 
 def from_lines(file: str, lines: Iterable[Line]) -> Requirements:

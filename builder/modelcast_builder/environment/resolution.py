@@ -22,7 +22,7 @@ from modelcast_builder.errors import BuildError
 UNDATED = "the package index tells no upload dates: the lock depends on the day of the build"
 WHEELHOUSE_ONLY = "the package index cannot be reached: the wheelhouse alone decided the versions"
 
-WITHOUT_GPUS = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in requirements.txt is smaller still"
+WITHOUT_GPUS = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in the place of xgboost is smaller still"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def resolve(
     entries = wanted(requirements, recorded)
     if own:
         lock = vendored.resolve(place, own, entries, None if _foreign(entries) else _agreeing(entries))
-        return replace(lock, notes=(*requirements.notes, *lock.notes), wheels=own)
+        return replace(lock, notes=(*requirements.notes, *lock.notes), wheels=own, file=requirements.file)
     key = remembered.key(place, entries)
     known = remembered.recall(cache, key)
     try:
@@ -62,7 +62,7 @@ def resolve(
         raise refusals.of_artifact(place, refused, recorded) from refused
     if not known and lock.as_of:
         remembered.keep(cache, key, lock)
-    return replace(lock, notes=(*requirements.notes, *lock.notes))
+    return replace(lock, notes=(*requirements.notes, *lock.notes), file=requirements.file)
 
 
 def wanted(requirements: Requirements, recorded: Mapping[str, str]) -> tuple[str, ...]:

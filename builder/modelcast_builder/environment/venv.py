@@ -169,10 +169,14 @@ def _take_out(root: Path, installer: Installer) -> None:
     own = {wheel.name for wheel in wheelhouse.wheels(installer.lock.wheels)} if installer.lock.wheels else set()
     held -= own
     frozen = _checked(installer.uv("pip", "freeze", "--python", str(_python(root))), installer)
-    # Our own line is `modelcast-runtime @ file://...`.
-    found = {re.split("==| @ ", line)[0] for line in frozen.out.split("\n") if line}
+    found = {package_of(line) for line in frozen.out.splitlines() if line}
     if found - held:
         _checked(installer.uv("pip", "uninstall", "--python", str(_python(root)), *sorted(found - held)), installer)
+
+
+def package_of(line: str) -> str:
+    """The name in a line of `pip freeze`: `six==1.17.0`, `six @ file:///six.whl` or `-e file:///six`."""
+    return line.rstrip("/").rpartition("/")[2] if line.startswith("-e ") else re.split("==| @ ", line)[0]
 
 
 def _begin(root: Path, installer: Installer) -> None:
@@ -217,7 +221,9 @@ def _checked(ran: Ran, installer: Installer) -> Ran:
         told = f"{STEP}: the package index {installer.uv.hosts} cannot be reached{house}: {ran.reason}"
         raise MissingPart(f"{told}. {refusals.WITHOUT_INDEX}")
     if not ran.ok:
-        raise BuildError(STEP, f"the lock cannot be installed: {ran.reason}", "Name other versions in requirements.txt")
+        raise BuildError(
+            STEP, f"the lock cannot be installed: {ran.reason}", f"Name other versions in {installer.lock.file}"
+        )
     return ran
 
 
@@ -230,7 +236,7 @@ def _import(root: Path, lock: Lock) -> None:
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        fix = "Let requirements.txt name versions that work together"
+        fix = f"Let {lock.file} name versions that work together"
         raise BuildError(STEP, f"the environment is installed and does not import: {last[:300]}", fix)
 
 
