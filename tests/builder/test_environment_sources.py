@@ -62,6 +62,32 @@ def test_one_file_rules_and_the_others_are_noted(tmp_path: Path) -> None:
         rivals.append(file)
 
 
+@pytest.mark.parametrize(
+    ("empty", "text"),
+    [
+        ("requirements.txt", "# nothing yet\n\n"),
+        ("pyproject.toml", '[project]\nname = "x"\nrequires-python = ">=3.9"\ndependencies = []\n'),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = ">=3.9"\n'),
+    ],
+)
+def test_a_file_that_names_nothing_rules_nothing(tmp_path: Path, empty: str, text: str) -> None:
+    (tmp_path / empty).write_text(text)
+    assert read_environment(tmp_path) == Requirements()
+    (tmp_path / "environment.yml").write_text("dependencies:\n  - pandas=2.2.1\n")
+    assert read_environment(tmp_path) == Requirements(pins=("pandas==2.2.1",), file="environment.yml")
+
+
+def test_an_environment_file_that_lists_nothing_rules_nothing(tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").write_text("dependencies: []\n")
+    assert read_environment(tmp_path) == Requirements()
+
+
+def test_requirements_that_do_not_hold_here_rule_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six; python_version < '3'\n")
+    (tmp_path / "environment.yml").write_text("dependencies:\n  - pandas=2.2.1\n")
+    assert read_environment(tmp_path) == Requirements(notes=("environment.yml is not read: requirements.txt rules",))
+
+
 def test_a_pyproject_that_holds_the_settings_of_tools_is_no_rival_and_rules_nothing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 99\n")
     assert read_environment(tmp_path) == Requirements()

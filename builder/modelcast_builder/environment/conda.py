@@ -23,7 +23,7 @@ _SHOWN = 8
 def read(root: Path, file: str) -> Requirements | None:
     """What environment.yml asks for; None where it lists nothing. Raises BuildError for what only conda has."""
     listed = _dependencies(read_text(root, file), file)
-    if listed is None:
+    if not listed:
         return None
     plain = [Line(where=f"{file}:{node.start_mark.line + 1}", text=node.value) for node in listed if _is_text(node)]
     lines, foreign = _sorted_out(plain)
@@ -104,7 +104,7 @@ def _pip_part(node: Any, file: str) -> Iterator[Line]:
         yield Line(where=f"{file}:{entry.start_mark.line + 1}", text=re.sub(r"(^|\s)#.*$", "", entry.value).strip())
 
 
-def _dependencies(text: str, file: str) -> list[Any] | None:
+def _dependencies(text: str, file: str) -> list[Any]:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as wrong:
@@ -113,7 +113,7 @@ def _dependencies(text: str, file: str) -> list[Any] | None:
         raise BuildError(STEP, f"{where} is no YAML", "Mend that line") from wrong
     entries = tree.value if isinstance(tree, yaml.MappingNode) else []
     listed = next((value for key, value in entries if key.value == "dependencies"), None)
-    return listed.value if isinstance(listed, yaml.SequenceNode) else None
+    return listed.value if isinstance(listed, yaml.SequenceNode) else []
 
 
 def _is_text(node: Any) -> bool:

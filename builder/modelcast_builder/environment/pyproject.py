@@ -19,7 +19,7 @@ def read(root: Path, file: str = FILE) -> Requirements | None:
     """What pyproject.toml asks for; None where it names no dependencies. Raises BuildError for what is refused."""
     text = read_text(root, file)
     document = parsed(text, file)
-    if not names_dependencies(document):
+    if _listed(document) is None:
         return None
     project, tool = _table(document, "project"), _table(document, "tool", "poetry")
     if "dependencies" in project:
@@ -29,6 +29,8 @@ def read(root: Path, file: str = FILE) -> Requirements | None:
         entries = poetry.requirements(tool["dependencies"], text)
     if isinstance(python, str):
         check_python(f"{file}:{line_of(text, key)}", python)
+    if not entries:
+        return None
     found = from_lines(file, [Line(where=f"{file}:{line_of(text, said)}", text=entry) for said, entry in entries])
     notes = (*found.notes, *_ignored(document, file))
     return Requirements(pins=found.pins, ranges=found.ranges, notes=notes, file=file)
@@ -36,11 +38,18 @@ def read(root: Path, file: str = FILE) -> Requirements | None:
 
 def names_dependencies(document: Mapping[str, Any]) -> bool:
     """Whether the document says what the project needs; many hold nothing but the settings of tools."""
+    listed = _listed(document)
+    return any(name != "python" for name in listed) if isinstance(listed, list | dict) else listed is not None
+
+
+def _listed(document: Mapping[str, Any]) -> Any:
+    """The dependencies as they are listed, if they are. Raises BuildError where only a build would tell."""
     project, tool = _table(document, "project"), _table(document, "tool", "poetry")
     if "dependencies" in project.get("dynamic", ()):
         problem = f"{FILE} leaves the dependencies to a build (`dynamic`), which is not executed"
         raise BuildError(STEP, problem, "Write them into requirements.txt")
-    return "dependencies" in project or isinstance(tool.get("dependencies"), dict)
+    of_poetry = tool.get("dependencies")
+    return project.get("dependencies", of_poetry if isinstance(of_poetry, dict) else None)
 
 
 def parsed(text: str, file: str) -> dict[str, Any]:

@@ -50,11 +50,13 @@ class Line:
 
 def read_requirements(folder: Path, file: str = FILE) -> Requirements:
     """What requirements.txt of a folder asks for; nothing where there is none. Raises BuildError for a refused line."""
-    root = folder.resolve()
-    if not (root / file).is_file():
-        return Requirements()
-    text = read_text(root, file)
-    return from_lines(file, expand(root, root / file, _logical(file, text)))
+    return (read(folder.resolve(), file) if (folder / file).is_file() else None) or Requirements()
+
+
+def read(root: Path, file: str) -> Requirements | None:
+    """What a requirements file asks for; None where it names nothing. Raises BuildError for a refused line."""
+    lines = list(expand(root, root / file, _logical(file, read_text(root, file))))
+    return from_lines(file, lines) if lines else None
 
 
 def from_lines(file: str, lines: Iterable[Line]) -> Requirements:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from modelcast_builder.environment import conda, pyproject, requirements, uv_lock
 from modelcast_builder.environment.lock import STEP
-from modelcast_builder.environment.requirements import Requirements, read_requirements
+from modelcast_builder.environment.requirements import Requirements
 from modelcast_builder.errors import BuildError
 
 Reader = Callable[[Path, str], Requirements | None]
 READERS: dict[str, Reader] = {
-    requirements.FILE: lambda root, _: read_requirements(root),
+    requirements.FILE: requirements.read,
     uv_lock.FILE: uv_lock.read,
     pyproject.FILE: pyproject.read,
     **dict.fromkeys(conda.FILES, conda.read),
@@ -55,9 +55,9 @@ def _unread(root: Path, ruling: str | None) -> Iterator[str]:
 
 def _matters(root: Path, file: str) -> bool:
     """Whether a file that does not rule names dependencies at all."""
-    if file != pyproject.FILE:
-        return True
     try:
-        return pyproject.names_dependencies(tomllib.loads((root / file).read_text(encoding="utf-8-sig")))
+        if file == pyproject.FILE:
+            return pyproject.names_dependencies(tomllib.loads((root / file).read_text(encoding="utf-8-sig")))
+        return file != requirements.FILE or requirements.read(root, file) is not None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, BuildError):
         return False
