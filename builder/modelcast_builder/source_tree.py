@@ -48,11 +48,16 @@ def digest(root: Path) -> str:
     return digest_of({path.relative_to(root).as_posix(): _content(path) for path in files(root)})
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, which may be larger than the memory, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _content(path: Path) -> str:
     if path.is_symlink():
         return f"link:{os.readlink(path)}"  # noqa: PTH115 - the text as it is: Path would tidy it
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def _walk(root: Path, names: tuple[str, ...], rules: tuple[_Rule, ...]) -> Iterator[Path]:

@@ -44,6 +44,18 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def no_wheel_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wheels have hundreds of megabytes: none is read as a whole (but our own)."""
+    real = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        assert path.suffix != ".whl" or path.name.startswith("modelcast_runtime-")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+
+
 Fill = Callable[..., list[str]]
 
 
@@ -142,6 +154,7 @@ def test_the_lock_from_a_filled_wheelhouse_is_the_one_of_the_index_to_the_letter
     assert found.notes == online.notes
 
 
+@pytest.mark.usefixtures("no_wheel_in_memory")
 def test_filling_again_takes_what_is_there_and_drops_the_wheels_of_the_former_lock_alone(
     index: Index, repository: Path, fill_from: Fill
 ) -> None:
@@ -336,6 +349,7 @@ def test_wheels_that_do_not_fit_together_are_refused(repository: Path, tmp_path:
 # --- installed
 
 
+@pytest.mark.usefixtures("no_wheel_in_memory")
 def test_an_environment_of_own_wheels_asks_nobody_and_is_nobody_elses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

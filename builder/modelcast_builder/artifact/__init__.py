@@ -1,6 +1,5 @@
 """What a trained file says of itself, read without loading it: nothing of it is imported, called or executed here."""
 
-import hashlib
 import lzma
 import pickle
 import struct
@@ -87,9 +86,7 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
         raise BuildError(
             "artifact", problem, "Save the model again, or name the right file: `model: NAME` in modelcast.yaml"
         )
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    bare = Artifact(path=path, kind=kind, size=size, sha256=sha256)
+    bare = Artifact(path=path, kind=kind, size=size, sha256=source_tree.sha256_of(path))
     readers = {"pickle": _pickled, "skops": _skopsed}
     return readers[kind](bare) if kind in readers else bare
 

@@ -3,7 +3,7 @@
 What has no wheel is built into one, by the build tools of the lock's time.
 """
 
-import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +21,7 @@ from modelcast_builder.environment.lock import STEP
 from modelcast_builder.environment.pip_settings import in_pips_words
 from modelcast_builder.environment.wheelhouse import LOCK_FILE, Filled
 from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.source_tree import sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +131,9 @@ def _is_there(file: File, into: Path, stage: Path) -> bool:
     there = into / file.name
     if not file.sha256 or not there.is_file():
         return False
-    content = there.read_bytes()
-    if hashlib.sha256(content).hexdigest() != file.sha256:
+    if sha256_of(there) != file.sha256:
         return False
-    (stage / file.name).write_bytes(content)
+    shutil.copyfile(there, stage / file.name)
     return True
 
 

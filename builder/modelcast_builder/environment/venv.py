@@ -18,6 +18,7 @@ from modelcast_builder.environment.index import from_houses, only_wheels, this_p
 from modelcast_builder.environment.lock import STEP, Lock, lock_text
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.source_tree import sha256_of
 
 MARKER = "modelcast-environment"
 """Written last, into a finished environment: its key."""
@@ -112,8 +113,8 @@ def _own_wheels(lock: Lock) -> bytes:
     """What a repository brings itself makes an environment of its own: no other repository may get its wheels."""
     pins = {*lock.packages, *lock.serving}
     held = wheelhouse.wheels(lock.wheels) if lock.wheels else []
-    used = [wheel.path.read_bytes() for wheel in held if f"{wheel.name}=={wheel.version}" in pins]
-    return b"".join(hashlib.sha256(content).digest() for content in used)
+    used = [wheel.path for wheel in held if f"{wheel.name}=={wheel.version}" in pins]
+    return b"".join(bytes.fromhex(sha256_of(path)) for path in used)
 
 
 def _pointer(cache: Path, key: str) -> Path:
