@@ -1,12 +1,10 @@
 """The lock that a repository's own wheelhouse gives, with no index: what it was filled for, else what it holds."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from modelcast_builder.environment import index, locked, refusals, wheelhouse
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.lock import STEP, Lock
-from modelcast_builder.environment.uv import Ran
 from modelcast_builder.errors import BuildError
 
 UNDATED = "the wheelhouse alone decided the versions: `modelcast wheels` fills it with those that the index gives"
@@ -33,7 +31,9 @@ def _chosen(place: Place, house: Path, entries: tuple[str, ...], constraints: tu
         if ran.ok:
             return _lock(place, house, index.pins_of(ran), as_of=locked.lock_date())
     # The repository's wheels go together; the machine's may be of another time, so they only fill gaps.
-    ran = _first((house,), place.houses, place=place, entries=entries)
+    ran = index.pick(place, entries, alone=(house,))
+    if not ran.ok and place.wheelhouse:
+        ran = index.pick(place, entries, alone=place.houses)
     if not ran.ok:
         wheelhouse.check_complete(house, place.houses, entries)
         problem = f"the wheels of {house.name} do not fit together: {ran.reason}"
@@ -53,10 +53,3 @@ def _lock(place: Place, house: Path, packages: tuple[str, ...], *, as_of: str, n
         raise refusals.no_room(place, ran)
     serving = tuple(pin for pin in index.pins_of(ran) if pin.partition("==")[0] not in names)
     return Lock(packages=packages, serving=serving, as_of=as_of, notes=notes)
-
-
-def _first(*houses: Sequence[Path], place: Place, entries: tuple[str, ...]) -> Ran:
-    """The answer of the first wheelhouses that have one, else of the last."""
-    *some, last = houses
-    answers = (index.pick(place, entries, alone=alone) for alone in some)
-    return next((ran for ran in answers if ran.ok), None) or index.pick(place, entries, alone=last)
