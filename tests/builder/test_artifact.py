@@ -115,7 +115,6 @@ def test_versions_and_root_are_read_from_every_way_to_save(
     assert seen.sha256 == hashlib.sha256(data).hexdigest()
     assert seen.versions == {"scikit-learn": sklearn.__version__}
     assert seen.recorded == {"scikit-learn": (sklearn.__version__,)}
-    assert seen.numpy_major == int(np.__version__.partition(".")[0])
     assert (seen.by_value, seen.main_names, seen.imports) == (False, frozenset(), frozenset())
 
 
@@ -197,22 +196,6 @@ def test_parts_of_two_versions_are_told_apart(save: Callable[..., Path]) -> None
     seen = artifact.scan(save(pickle.dumps(Part("1.4.2", Part("1.10.0"), Part("1.9.1")))))
     assert seen.versions == {"scikit-learn": "1.4.2"}
     assert seen.recorded == {"scikit-learn": ("1.4.2", "1.9.1", "1.10.0")}
-    with pytest.raises(BuildError) as caught:
-        artifact.sole_version(seen, "scikit-learn")
-    assert artifact.sole_version(seen, "xgboost") is None
-    assert artifact.sole_version(artifact.scan(save(pickle.dumps(Part("1.4.2")))), "scikit-learn") == "1.4.2"
-    assert str(caught.value) == (
-        "artifact: model.joblib holds parts made by scikit-learn 1.4.2 and 1.9.1 and 1.10.0. "
-        "Fit and dump the whole model with one version"
-    )
-
-
-@pytest.mark.parametrize(
-    "major", [(1, b"cnumpy.core.multiarray\nscalar\n."), (2, b"cnumpy._core.multiarray\nscalar\n.")]
-)
-def test_numpy_tells_its_major_by_its_modules(major: tuple[int, bytes], save: Callable[..., Path]) -> None:
-    assert artifact.scan(save(major[1])).numpy_major == major[0]
-    assert artifact.scan(save(b"N.")).numpy_major is None
 
 
 def in_main(code: str, path: Path) -> artifact.Artifact:

@@ -56,7 +56,6 @@ class Artifact:
     """What `__main__`, a notebook, defined."""
     by_value: bool = False
     """Whether code travels inside the pickle (cloudpickle, dill)."""
-    numpy_major: int | None = None
     called: frozenset[tuple[str, str]] = frozenset()
     """Those of the globals that a skops file makes a load call, or the model when it scores."""
     mlflow: MlflowModel | None = None
@@ -89,15 +88,6 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
     bare = Artifact(path=path, kind=kind, size=size, sha256=source_tree.sha256_of(path))
     readers = {"pickle": _pickled, "skops": _skopsed}
     return readers[kind](bare) if kind in readers else bare
-
-
-def sole_version(artifact: Artifact, distribution: str) -> str | None:
-    """The one recorded version, None where none is; raises BuildError where the parts were made by several."""
-    recorded = artifact.recorded.get(distribution, ())
-    if len(recorded) > 1:
-        problem = f"{artifact.path.name} holds parts made by {distribution} {' and '.join(recorded)}"
-        raise BuildError("artifact", problem, "Fit and dump the whole model with one version")
-    return recorded[0] if recorded else None
 
 
 def lfs_pointer(step: str, name: str) -> BuildError:
@@ -161,7 +151,6 @@ def _pickled(bare: Artifact) -> Artifact:
         root=_class_of(root),
         main_names=frozenset(name for module, name in seen.globals if module == "__main__"),
         by_value=any(is_by_value(module, name) for module, name in seen.globals),
-        numpy_major=_numpy_major({module for module, _ in seen.globals}),
     )
 
 
@@ -181,14 +170,6 @@ def _class_of(root: object) -> tuple[str, str] | None:
     if isinstance(root, Made):
         return (root.kind.module, root.kind.name) if root.kind else None
     return (type(root).__module__, type(root).__qualname__)
-
-
-def _numpy_major(modules: set[str]) -> int | None:
-    """2 where `numpy._core` is named, a name that numpy 1 does not write; 1 where `numpy.core` is."""
-    for prefix, major in (("numpy._core", 2), ("numpy.core", 1)):
-        if any(module == prefix or module.startswith(f"{prefix}.") for module in modules):
-            return major
-    return None
 
 
 def _release(version: str) -> tuple[int, ...]:

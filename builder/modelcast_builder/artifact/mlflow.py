@@ -31,11 +31,6 @@ class MlflowModel:
     example: Path | None = None
     """Rows that the maker kept: a frame, `split`-oriented JSON."""
 
-    @property
-    def requirements(self) -> Path:
-        """What MLflow wrote that the model needs; may be absent."""
-        return self.folder / "requirements.txt"
-
 
 def read_mlmodel(folder: Path) -> MlflowModel:
     """What the directory's `MLmodel` says; raises BuildError where no scikit-learn model can be found by it."""

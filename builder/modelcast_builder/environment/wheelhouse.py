@@ -74,7 +74,7 @@ def wheels(folder: Path) -> Sequence[Wheel]:
             name, version, _, tags = parse_wheel_filename(file.name)
         except InvalidWheelFilename:
             continue
-        held.append(Wheel(path=file, name=name, version=str(version), fits=not tags.isdisjoint(_fitting())))
+        held.append(Wheel(path=file, name=name, version=str(version), fits=not tags.isdisjoint(_order())))
     return held
 
 
@@ -123,6 +123,14 @@ def text_of(filled: Filled) -> str:
     return "\n".join([TITLE, *lines, "", lock_text(filled.lock)])
 
 
+def first_and_last_fitting(files: Iterable[str]) -> tuple[str, ...]:
+    """Of wheels of one release: the one that this machine prefers, and the one that most machines can install."""
+    order = _order()
+    ranked = sorted((_rank(file, order), file) for file in files)
+    fitting = [file for rank, file in ranked if rank < len(order)]
+    return tuple(dict.fromkeys([*fitting[:1], *fitting[-1:]]))
+
+
 def platform_name() -> str:
     """The platform as a person says it."""
     return f"{sysconfig.get_platform()} ({'-'.join(platform.libc_ver()) or 'no libc'})"
@@ -149,19 +157,6 @@ def _inside(root: Path, named: str) -> Path:
 def _is_for(wheel: Wheel, entry: Requirement) -> bool:
     is_named = wheel.name == canonicalize_name(entry.name)
     return is_named and entry.specifier.contains(wheel.version, prereleases=True)
-
-
-@cache
-def _fitting() -> frozenset[Tag]:
-    return frozenset(sys_tags())
-
-
-def first_and_last_fitting(files: Iterable[str]) -> tuple[str, ...]:
-    """Of wheels of one release: the one that this machine prefers, and the one that most machines can install."""
-    order = _order()
-    ranked = sorted((_rank(file, order), file) for file in files)
-    fitting = [file for rank, file in ranked if rank < len(order)]
-    return tuple(dict.fromkeys([*fitting[:1], *fitting[-1:]]))
 
 
 def _rank(file: str, order: Mapping[Tag, int]) -> int:
