@@ -124,10 +124,8 @@ def _serving_environment(
     bundle: Bundle, settings: BuildSettings, reporter: Reporter, own: Path | None = None
 ) -> Environment:
     with reporter.step("environment"):
-        lock = environment.parse_lock((bundle.root / contract.LOCK).read_text(encoding="utf-8"))
-        return environment.create(
-            replace(lock, wheels=own), where=None, cache=settings.cache, wheelhouse=settings.wheelhouse
-        )
+        lock = replace(environment.lock_of(bundle.root), wheels=own)
+        return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
 
 
 def _runtime(serving: Environment) -> str:

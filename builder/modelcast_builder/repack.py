@@ -3,19 +3,17 @@
 Only what a wheel can hold comes back: no bytecode, no scripts that an installer writes itself.
 """
 
-import base64
-import hashlib
-import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution
 from pathlib import Path
 
 from packaging.tags import parse_tag
 
-EPOCH = (1980, 1, 1, 0, 0, 0)
+from modelcast_builder import wheel_file
+from modelcast_builder.wheel_file import Member
+
 OF_THE_INSTALLER = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 """Files of a `.dist-info` folder that tell of the installation."""
-EXECUTABLE, PLAIN = 0o100755 << 16, 0o100644 << 16
 
 
 def repack(distribution: Distribution, root: Path, into: Path) -> Path:
@@ -23,23 +21,12 @@ def repack(distribution: Distribution, root: Path, into: Path) -> Path:
     described = Path(str(distribution.locate_file(""))) / _folder(distribution)
     stem = described.name.removesuffix(".dist-info")
     wheel = into / f"{stem}-{_tag(distribution)}.whl"
-    lines = []
-    # Stored: it crosses one pipe, and compressing it would take longer than that.
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_STORED) as archive:
-        for name, file in _members(distribution, root, stem):
-            content = file.read_bytes()
-            archive.writestr(_entry(name, executable=bool(file.stat().st_mode & 0o100)), content)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            lines.append(f'"{name}",sha256={digest},{len(content)}')
-        record = f"{stem}.dist-info/RECORD"
-        archive.writestr(_entry(record, executable=False), "\n".join([*lines, f'"{record}",,', ""]))
+    members = (
+        Member(name=name, content=file.read_bytes(), is_executable=bool(file.stat().st_mode & 0o100))
+        for name, file in _members(distribution, root, stem)
+    )
+    wheel_file.write(wheel, members, described.name)
     return wheel
-
-
-def _entry(name: str, *, executable: bool) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, EPOCH)
-    entry.create_system, entry.external_attr = 3, EXECUTABLE if executable else PLAIN
-    return entry
 
 
 def _folder(distribution: Distribution) -> str:

@@ -3,39 +3,30 @@
 The same installed bytes are the same wheel on every machine, so its digest may name a cached environment.
 """
 
-import base64
-import hashlib
-import zipfile
 from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 
+from modelcast_builder import wheel_file
 from modelcast_builder.errors import MissingPart
+from modelcast_builder.wheel_file import Member
 
 DISTRIBUTION = "modelcast-runtime"
 PACKAGE = "modelcast_runtime"
 WHEEL = b"Wheel-Version: 1.0\nGenerator: modelcast\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 LEFT_OUT = ("__pycache__", ".")
 """What a folder of the package may be called, or begin with, and is no part of it."""
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest moment that a zip file can tell."""
-PLAIN_FILE = 0o100644 << 16
 
 
 def build(into: Path) -> Path:
     """Write the wheel into a folder. Raises MissingPart where the runtime is importable but not installed."""
     distribution = _installed()
     stem = f"{PACKAGE}-{distribution.version}"
-    files = dict(sorted([*_package(), *_described(distribution, f"{stem}.dist-info")]))
-    record = f"{stem}.dist-info/RECORD"
-    files[record] = _record(files, record)
+    described = f"{stem}.dist-info"
+    files = sorted([*_package(), *_described(distribution, described)])
     into.mkdir(parents=True, exist_ok=True)
     wheel = into / f"{stem}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_STORED) as archive:  # stored: what deflate writes depends on zlib
-        for name, data in files.items():
-            entry = zipfile.ZipInfo(name, EPOCH)
-            entry.create_system, entry.external_attr = 3, PLAIN_FILE
-            archive.writestr(entry, data)
+    wheel_file.write(wheel, (Member(name=name, content=data) for name, data in files), described)
     return wheel
 
 
@@ -70,12 +61,3 @@ def _described(distribution: metadata.Distribution, folder: str) -> Iterator[tup
         if file.parts[:2] == (folder, "licenses"):
             yield file.as_posix(), file.read_binary()
     yield f"{folder}/WHEEL", WHEEL
-
-
-def _record(files: dict[str, bytes], record: str) -> bytes:
-    lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in files.items()]
-    return ("\n".join([*lines, f"{record},,"]) + "\n").encode()
-
-
-def _digest(data: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

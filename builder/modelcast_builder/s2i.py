@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from modelcast_builder import environment
 from modelcast_builder.cli import Boundary
 from modelcast_builder.config import BuildSettings, build_settings
-from modelcast_builder.environment import Lock, lock_text, parse_lock, remembered
+from modelcast_builder.environment import lock_of, lock_text, remembered
 from modelcast_builder.environment.venv import SAVED
 from modelcast_builder.environment.wheelhouse import missing_from
 from modelcast_builder.repack import repack
@@ -64,7 +64,7 @@ def finish(settings: BuildSettings, at: Places) -> None:
     at.metadata.parent.mkdir(parents=True, exist_ok=True)
     at.metadata.write_bytes(contract.encode({"labels": [{name: text} for name, text in labels(bundle).items()]}))
     shutil.rmtree(at.kept, ignore_errors=True)
-    for file in remembered.files_of(settings.cache, lock_of(bundle)):
+    for file in remembered.files_of(settings.cache, lock_of(bundle.root)):
         (at.kept / remembered.FOLDER).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, at.kept / remembered.FOLDER / file.name)
 
@@ -96,7 +96,7 @@ def save_artifacts(settings: BuildSettings, at: Places, out: BinaryIO) -> None:
     """
     if not is_bundle(at.bundle) or settings.environment is None:
         return
-    lock = lock_of(open_bundle(at.bundle))
+    lock = lock_of(open_bundle(at.bundle).root)
     houses = (settings.wheelhouse,) if settings.wheelhouse else ()
     pins = missing_from(houses, (*lock.packages, *lock.serving))
     wanted = {pin.partition("==")[0] for pin in pins}
@@ -109,11 +109,6 @@ def save_artifacts(settings: BuildSettings, at: Places, out: BinaryIO) -> None:
                 wheel = repack(distribution, settings.environment, Path(aside))
                 stream.add(wheel, f"{SAVED}/{wheel.name}")
                 wheel.unlink()
-
-
-def lock_of(bundle: Bundle) -> Lock:
-    """The lock that a bundle holds."""
-    return parse_lock((bundle.root / contract.LOCK).read_text(encoding="utf-8"))
 
 
 @click.group(cls=Boundary)

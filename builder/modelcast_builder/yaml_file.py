@@ -1,6 +1,8 @@
 """A YAML file as its content and as its tree, which knows the lines; every refusal says where."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,14 @@ STEP = "config"
 def read(path: Path) -> tuple[Any, Any]:
     """The content and the tree of nodes, both None for an empty file; raises `BuildError` with the line."""
     text = _text(path)
-    try:
-        tree, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise _no_yaml(path, error) from error
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        # PyYAML's own readers of dates, numbers and tags end like this: for `2024-13-45`, `0x_`, `!!bool perhaps`.
-        raise BuildError(STEP, f"{path.name} is no YAML: {error}", "Put that value in quotes") from error
+    tree, content = tree_of(text, path.name, STEP), _parsed(yaml.safe_load, text, path.name, STEP)
     _check_nodes(path, tree)
     return content, tree
+
+
+def tree_of(text: str, name: str, step: str) -> Any:
+    """The tree of nodes of a file's text, None for an empty one; raises `BuildError` of that step with the line."""
+    return _parsed(partial(yaml.compose, Loader=yaml.SafeLoader), text, name, step)
 
 
 def line_of(node: Any, path: tuple[str, ...]) -> int:
@@ -92,11 +93,17 @@ def _check_names(path: Path, keys: list[Any]) -> None:
         lines[key.value] = key.start_mark.line + 1
 
 
-def _no_yaml(path: Path, error: yaml.YAMLError) -> BuildError:
-    mark = getattr(error, "problem_mark", None)
-    where = f":{mark.line + 1}" if mark else ""
-    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-    return BuildError(STEP, f"{path.name}{where} is no YAML: {reason}", "Mend that line")
+def _parsed(parse: Callable[[str], Any], text: str, name: str, step: str) -> Any:
+    try:
+        return parse(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+        raise BuildError(step, f"{name}{where} is no YAML: {reason}", "Mend that line") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # PyYAML's own readers of dates, numbers and tags end like this: for `2024-13-45`, `0x_`, `!!bool perhaps`.
+        raise BuildError(step, f"{name} is no YAML: {error}", "Put that value in quotes") from error
 
 
 def _child(node: Any, part: str) -> tuple[int, Any] | None:

@@ -424,7 +424,14 @@ CONDA_ALONE = (
             "dependencies:\n- conda: [numpy]\n",
             "environment.yml:2 is neither a package nor the `pip:` part. Write `- NAME=VERSION`",
         ),
-        ("dependencies: [numpy\n", "environment.yml:2 is no YAML. Mend that line"),
+        (
+            "dependencies: [numpy\n",
+            "environment.yml:2 is no YAML: expected ',' or ']', but got '<stream end>'. Mend that line",
+        ),
+        (
+            'dependencies:\n- "\\U00110000"\n',
+            "environment.yml is no YAML: chr() arg not in range(0x110000). Put that value in quotes",
+        ),
     ],
 )
 def test_what_of_a_conda_environment_cannot_be_taken_is_refused(tmp_path: Path, content: str, told: str) -> None:

@@ -5,7 +5,7 @@ keeps of it: `lock_text` and `parse_lock`. `vendor` ends with a folder of wheels
 """
 
 from modelcast_builder.environment.changes import check_unchanged
-from modelcast_builder.environment.lock import Lock, lock_text, parse_lock
+from modelcast_builder.environment.lock import Lock, lock_of, lock_text, parse_lock
 from modelcast_builder.environment.prepare import prepare, vendor
 from modelcast_builder.environment.requirements import Requirements, read_requirements
 from modelcast_builder.environment.resolution import resolve
@@ -21,6 +21,7 @@ __all__ = [
     "base_python",
     "check_unchanged",
     "create",
+    "lock_of",
     "lock_text",
     "parse_lock",
     "prepare",

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from modelcast_builder import yaml_file
 from modelcast_builder.environment.conda_names import IGNORED, PYPI
 from modelcast_builder.environment.lock import STEP
 from modelcast_builder.environment.python import check_python
@@ -105,12 +106,7 @@ def _pip_part(node: Any, file: str) -> Iterator[Line]:
 
 
 def _dependencies(text: str, file: str) -> list[Any]:
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as wrong:
-        mark = getattr(wrong, "problem_mark", None)
-        where = f"{file}:{mark.line + 1}" if mark else file
-        raise BuildError(STEP, f"{where} is no YAML", "Mend that line") from wrong
+    tree = yaml_file.tree_of(text, file, STEP)
     entries = tree.value if isinstance(tree, yaml.MappingNode) else []
     listed = next((value for key, value in entries if key.value == "dependencies"), None)
     return listed.value if isinstance(listed, yaml.SequenceNode) else []

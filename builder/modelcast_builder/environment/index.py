@@ -1,7 +1,6 @@
 """Questions to the package index (or a wheelhouse), each answered by one call of uv and changed by nothing else."""
 
 import datetime
-import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from modelcast_builder.environment.lock import FILE
 from modelcast_builder.environment.uv import Ran, Uv
 
 NEVER_BUILT = (
@@ -36,7 +36,7 @@ class Place:
     """The machine's, which an image carries; it spares the network where it suffices."""
     vendored: Path | None = None
     """The repository's own: where there is one, no index is asked at all."""
-    file: str = "requirements.txt"
+    file: str = FILE
     """Which file of the repository says what is wanted."""
 
     @property
@@ -131,11 +131,6 @@ def oldest(place: Place, name: str) -> str:
     options = ("--no-deps", "--no-header", "--no-annotate", "--resolution", "lowest", "--only-binary", name)
     pins = pins_of(_compile(place, [name], *options))
     return pins[0].partition("==")[2] if pins else ""
-
-
-def this_python() -> str:
-    """The minor version of the Python that builds and serves."""
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _compile(place: Place, entries: Iterable[str], *options: str) -> Ran:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcast_runtime import contract
@@ -10,13 +10,22 @@ from modelcast_runtime import contract
 from modelcast_builder.errors import BuildError
 
 STEP = "environment"
+FILE = "requirements.txt"
+"""Where a repository says what it wants, if no other file rules."""
 HEAD = "# The environment that the model was built in and is served from, made by modelcast."
 PYTHON = contract.LOCK_PYTHON
 AS_OF = "# as of: "
 NO_DATE = "no date"
 PIN = r"(?!modelcast(-runtime)?==)[a-z0-9]+(-[a-z0-9]+)*==[0-9][\w.!+]*"
 """Our own names are never taken from an index."""
+NOTE = "# note: "
+"""In files that keep a lock for later, before what the report should say."""
 SERVING = "# The service's own packages:"
+
+
+def this_python() -> str:
+    """The minor version of the Python that builds and serves."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +36,12 @@ class Lock:
     serving: tuple[str, ...]
     as_of: str
     """The moment that everything unpinned was resolved as of (RFC 3339), or nothing where the index tells no dates."""
-    python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python: str = field(default_factory=this_python)
     notes: tuple[str, ...] = ()
     """What the report should say; not a part of the lock's text."""
     wheels: Path | None = None
     """The repository's own wheelhouse, which everything comes from; not a part of the lock's text."""
-    file: str = "requirements.txt"
+    file: str = FILE
     """Where the repository says what it wants, for a refusal; not a part of the lock's text."""
 
 
@@ -55,6 +64,11 @@ def parse_lock(text: str) -> Lock:
         as_of="" if as_of == NO_DATE else as_of,
         python=lines[1].removeprefix(PYTHON),
     )
+
+
+def lock_of(bundle: Path) -> Lock:
+    """The lock that the bundle in a folder holds."""
+    return parse_lock((bundle / contract.LOCK).read_text(encoding="utf-8"))
 
 
 def _pins(lines: list[str]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from modelcast_builder.artifact import Artifact
-from modelcast_builder.environment.requirements import FILE, Requirements, read_requirements
+from modelcast_builder.environment.lock import FILE
+from modelcast_builder.environment.requirements import Requirements, read_requirements
 from modelcast_builder.environment.sources import read_environment
 from modelcast_builder.imports import imports_of
 

@@ -68,6 +68,7 @@ def in_pips_words(env: Mapping[str, str]) -> dict[str, str]:
         "PIP_FIND_LINKS": " ".join(map(_link, env.get("UV_FIND_LINKS", "").split(","))),
         NO_INDEX: env.get(NO_INDEX, ""),
         "PIP_CERT": env.get("SSL_CERT_FILE", ""),
+        "PIP_KEYRING_PROVIDER": env.get("UV_KEYRING_PROVIDER", ""),
     }
     quiet = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return {**kept, **{name: value for name, value in told.items() if value}, **quiet, "PIP_NO_CACHE_DIR": "1"}

@@ -12,7 +12,7 @@ from modelcast_builder.environment.python import check_python
 from modelcast_builder.environment.requirements import Line, Requirements, from_lines, read_text
 from modelcast_builder.errors import BuildError
 
-FILE = "pyproject.toml"
+FILE = poetry.FILE
 
 
 def read(root: Path, file: str = FILE) -> Requirements | None:

@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 
 from modelcast_builder.environment import index, wheelhouse
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import STEP
+from modelcast_builder.environment.lock import STEP, this_python
 from modelcast_builder.environment.pip_settings import index_settings
 from modelcast_builder.environment.requirements import OURS, pinned
 from modelcast_builder.environment.uv import Ran, Uv
@@ -58,7 +58,7 @@ def of_artifact(place: Place, refused: BuildError, versions: Mapping[str, str]) 
 
 def _unsatisfiable(place: Place, entries: Sequence[str], ran: Ran) -> BuildError:
     """No set of versions fits: the packages at fault by themselves, else what uv says of their combination."""
-    ours = index.this_python()
+    ours = this_python()
     suspects = [] if index.available(place, entries) else [e for e in entries if not index.available(place, [e])]
     at_fault = {entry: index.pythons_with(place, entry) for entry in suspects}
     elsewhere = {entry: pythons for entry, pythons in at_fault.items() if pythons}

@@ -5,16 +5,16 @@ import os
 import platform
 import sys
 import sysconfig
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from modelcast_builder.environment import locked
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import Lock, lock_text, parse_lock
+from modelcast_builder.environment.lock import NOTE, Lock, lock_text, parse_lock
 from modelcast_builder.errors import BuildError
 
 FOLDER = "resolutions"
-NOTE = "# note: "
 
 
 def key(place: Place, entries: tuple[str, ...]) -> str:
@@ -36,12 +36,7 @@ def recall(cache: Path | None, digest: str) -> Lock | None:
         lock = parse_lock(text)
     except (FileNotFoundError, UnicodeDecodeError, BuildError):
         return None
-    return Lock(
-        packages=lock.packages,
-        serving=lock.serving,
-        as_of=lock.as_of,
-        notes=tuple(line.removeprefix(NOTE) for line in notes.splitlines()[1:]),
-    )
+    return replace(lock, notes=tuple(line.removeprefix(NOTE) for line in notes.splitlines()[1:]))
 
 
 def keep(cache: Path | None, digest: str, lock: Lock) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from modelcast_builder.environment.lock import STEP
+from modelcast_builder.environment.lock import FILE, STEP
 from modelcast_builder.environment.locked import serving_names
 from modelcast_builder.errors import BuildError
 
-FILE = "requirements.txt"
 SUPPORTED = "Write NAME, NAME==VERSION or NAME with a range, or -r FILE of the same repository"
 OURS = frozenset({"modelcast", "modelcast-runtime"})
 """Never resolved from an index: anybody could register these names."""

@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelcast_builder.environment import index, locked, refusals, remembered, vendored
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import STEP, Lock
+from modelcast_builder.environment.lock import STEP, Lock, this_python
 from modelcast_builder.environment.requirements import Requirements, pinned
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError
@@ -147,7 +147,7 @@ def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
 def _newer_than_pins(place: Place, entries: tuple[str, ...], date: str) -> Picked:
     # Old pure-Python pins (`six==1.12.0` alone) are older than this Python: nothing else has wheels as of their day.
     picked = _by_builders_lock(place, entries)
-    note = f"as of {date[:10]} nothing fits Python {index.this_python()}: resolved as of {picked.as_of[:10]} instead"
+    note = f"as of {date[:10]} nothing fits Python {this_python()}: resolved as of {picked.as_of[:10]} instead"
     return replace(picked, notes=(note, *picked.notes))
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcast_builder.environment import conda, pyproject, requirements, uv_lock
-from modelcast_builder.environment.lock import STEP
+from modelcast_builder.environment.lock import FILE, STEP
 from modelcast_builder.environment.requirements import Requirements
 from modelcast_builder.errors import BuildError
 
 Reader = Callable[[Path, str], Requirements | None]
 READERS: dict[str, Reader] = {
-    requirements.FILE: requirements.read,
+    FILE: requirements.read,
     uv_lock.FILE: uv_lock.read,
     pyproject.FILE: pyproject.read,
     **dict.fromkeys(conda.FILES, conda.read),
@@ -58,6 +58,6 @@ def _matters(root: Path, file: str) -> bool:
     try:
         if file == pyproject.FILE:
             return pyproject.names_dependencies(tomllib.loads((root / file).read_text(encoding="utf-8-sig")))
-        return file != requirements.FILE or requirements.read(root, file) is not None
+        return file != FILE or requirements.read(root, file) is not None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, BuildError):
         return False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from modelcast_builder.environment import index, locked, refusals, wheelhouse
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import STEP, Lock
+from modelcast_builder.environment.lock import STEP, Lock, this_python
 from modelcast_builder.errors import BuildError
 
 UNDATED = "the wheelhouse alone decided the versions: `modelcast wheels` fills it with those that the index gives"
@@ -15,9 +15,9 @@ def resolve(place: Place, house: Path, entries: tuple[str, ...], constraints: tu
     filled = wheelhouse.read(house)
     if filled is None:
         return _chosen(place, house, entries, constraints)
-    if filled.lock.python != index.this_python():
+    if filled.lock.python != this_python():
         problem = f"the wheelhouse {house.name} was filled for Python {filled.lock.python}"
-        raise BuildError(STEP, f"{problem}, and this builder has {index.this_python()}", wheelhouse.FILL)
+        raise BuildError(STEP, f"{problem}, and this builder has {this_python()}", wheelhouse.FILL)
     if filled.asked != entries:
         changed = sorted({*filled.asked} ^ {*entries})
         problem = f"the wheelhouse {house.name} was filled for other requirements: {', '.join(changed[:5])} changed"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from modelcast_builder import runtime_wheel
 from modelcast_builder.environment import refusals, wheelhouse
-from modelcast_builder.environment.index import from_houses, only_wheels, this_python
-from modelcast_builder.environment.lock import STEP, Lock, lock_text
+from modelcast_builder.environment.index import from_houses, only_wheels
+from modelcast_builder.environment.lock import STEP, Lock, lock_text, this_python
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError, MissingPart
 from modelcast_builder.source_tree import sha256_of

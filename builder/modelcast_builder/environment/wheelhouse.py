@@ -16,15 +16,13 @@ from packaging.requirements import Requirement
 from packaging.tags import Tag, sys_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from modelcast_builder.environment.index import this_python
-from modelcast_builder.environment.lock import STEP, Lock, lock_text, parse_lock
+from modelcast_builder.environment.lock import NOTE, STEP, Lock, lock_text, parse_lock, this_python
 from modelcast_builder.errors import BuildError
 
 LOCK_FILE = "wheelhouse.lock"
 CONVENTIONAL = ("wheels", "wheelhouse")
 TITLE = "# What `modelcast wheels` put here, and for which requirements: a build reads it and asks no index."
 ASKED = "# asked: "
-NOTE = "# note: "
 PUT = "# wheel: "
 FILL = "Run `modelcast wheels SRC` where there is a network, and put the folder into the repository"
 
