@@ -208,7 +208,7 @@ def test_paths_are_those_of_the_callers_folder(tmp_path: Path, monkeypatch: pyte
     )
     assert (env["UV_FIND_LINKS"], env["NETRC"]) == (f"{tmp_path}/links,https://a/x,/me/more", f"{tmp_path}/netrc")
     assert env["UV_CACHE_DIR"] == str(tmp_path.parent / "uv")
-    assert environment_for_uv({"UV_FIND_LINKS": "with space,/b"})["UV_FIND_LINKS"] == f"{tmp_path}/with space,/b"
+    assert environment_for_uv({"UV_FIND_LINKS": "with space,,/b"})["UV_FIND_LINKS"] == f"{tmp_path}/with space,/b"
 
 
 # --- proxies

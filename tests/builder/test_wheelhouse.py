@@ -186,8 +186,11 @@ def test_the_users_own_wheels_stay_however_often_the_wheelhouse_is_filled(
     assert own.file in fill_from()  # it still counts as a part of the index, which does not have it
     index.releases.append(Release("idna", "3.8", "2024-08-11T00:00:00Z"))
     (repository / "requirements.txt").write_text("idna==3.8\n")
+    patched = Release("idna", "3.8", module="patched = True")
+    (repository / "wheels" / patched.file).write_bytes(patched.content)
     told = fill_from()
     assert {path.name for path in (repository / "wheels").iterdir()} == {*told, own.file, rebuilt.file}
+    assert (repository / "wheels" / patched.file).read_bytes() == patched.content
 
 
 def test_a_broken_download_leaves_the_wheelhouse_as_it_was(

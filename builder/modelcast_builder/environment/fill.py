@@ -49,14 +49,13 @@ class File:
 @contextmanager
 def own_wheels(folder: Path) -> Iterator[Path | None]:
     """A folder with the wheels of a wheelhouse that the user put there; None where there are none."""
-    former = _former(folder)
-    own = [wheel.path for wheel in wheelhouse.wheels(folder) if wheel.path.name not in former]
+    own = _own(folder)
     if not own:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="modelcast-") as aside:
-        for path in own:
-            (Path(aside) / path.name).symlink_to(path.resolve())
+        for name in own:
+            (Path(aside) / name).symlink_to((folder / name).resolve())
         yield Path(aside)
 
 
@@ -79,12 +78,13 @@ def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
 
 def _download(place: Place, filled: Filled, stage: Path, into: Path) -> None:
     files = [*_files(place, filled.lock.packages), *_files(place, filled.lock.serving)]
-    wanted = [file for file in files if not _is_there(file, into, stage)]
+    own = _own(into)
+    wanted = [file for file in files if not _is_there(file, into, stage, own)]
     dated = [f"--uploaded-prior-to={filled.lock.as_of}"] if filled.lock.as_of else []
     with place.uv.trusting() as env:
         told = in_pips_words(env)
-        for files in _rounds([file for file in wanted if file.is_wheel]):
-            _check(place, files, pip.download([file.line for file in files], stage, env=told), into)
+        for some in _rounds([file for file in wanted if file.is_wheel]):
+            _check(place, some, pip.download([file.line for file in some], stage, env=told), into)
         for file in (file for file in wanted if not file.is_wheel):
             _check(place, [file], pip.build([file.line], stage, env=told, options=dated), into)
 
@@ -126,20 +126,17 @@ def _name(file: Mapping[str, Any]) -> str:
     return str(file.get("name") or unquote(urlsplit(str(file["url"])).path.rpartition("/")[2]))
 
 
-def _is_there(file: File, into: Path, stage: Path) -> bool:
-    """Whether the folder has this very file already; it is taken over."""
+def _is_there(file: File, into: Path, stage: Path, own: frozenset[str]) -> bool:
+    """Whether the folder has this very file already, or the user's own of that name; it is taken over."""
     there = into / file.name
-    if not file.sha256 or not there.is_file():
-        return False
-    if sha256_of(there) != file.sha256:
-        return False
-    shutil.copyfile(there, stage / file.name)
-    return True
+    is_same = file.name in own or bool(file.sha256 and there.is_file() and sha256_of(there) == file.sha256)
+    if is_same:
+        shutil.copyfile(there, stage / file.name)
+    return is_same
 
 
 def _put(stage: Path, into: Path, filled: Filled) -> tuple[Path, ...]:
-    names, former = sorted(file.name for file in stage.iterdir()), _former(into)
-    own = {wheel.path.name for wheel in wheelhouse.wheels(into)} - former
+    names, former, own = sorted(file.name for file in stage.iterdir()), _former(into), _own(into)
     into.mkdir(exist_ok=True)
     # While wheels come and go the folder does not say that it is whole.
     (into / LOCK_FILE).unlink(missing_ok=True)
@@ -151,6 +148,11 @@ def _put(stage: Path, into: Path, filled: Filled) -> tuple[Path, ...]:
     (stage / LOCK_FILE).write_text(wheelhouse.text_of(whole), encoding="utf-8")
     (stage / LOCK_FILE).replace(into / LOCK_FILE)
     return tuple(into / name for name in sorted([*names, LOCK_FILE]))
+
+
+def _own(into: Path) -> frozenset[str]:
+    """The wheels that the user put there, by their files' names."""
+    return frozenset(wheel.path.name for wheel in wheelhouse.wheels(into)) - _former(into)
 
 
 def _former(into: Path) -> frozenset[str]:

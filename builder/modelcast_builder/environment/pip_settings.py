@@ -118,8 +118,8 @@ def _whole(name: str, value: str, home: Path) -> str:
     if not value:
         return value
     if name in FIND_LINKS:
-        places = value.split(",") if FIND_LINKS[name] == "," else value.split()
-        return FIND_LINKS[name].join(place if "://" in place else _absolute(place.strip(), home) for place in places)
+        places = map(str.strip, value.split(",") if FIND_LINKS[name] == "," else value.split())
+        return FIND_LINKS[name].join(place if "://" in place else _absolute(place, home) for place in places if place)
     return _absolute(value, home) if name in PATHS else value
 
 
