@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from modelcast_builder import build_variables, environment, parameters, pipeline
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
 from modelcast_builder.report import Reporter, reporter_for
+from modelcast_builder.source import Source, fetch
 from modelcast_builder.wheels import gather
 
 _SHOWN = 10
@@ -39,12 +41,8 @@ def serve(source: str, variables: Mapping[str, str], flags: Mapping[str, object]
     """Become the service of a bundle, which is built first where SRC is a repository."""
     settings = build_settings(variables)
     reporter = _reporter()
-    is_built = is_bundle(Path(source))
-    root = Path(source) if is_built else _built_once(source, settings, reporter)
-    own = None if is_built else _own_wheels(Path(source).expanduser(), settings)
-    serving = _serving_environment(open_bundle(root), settings, reporter, own)
-    options = [f"--{name}={value}" for name, value in flags.items() if value is not None]
-    command = [_runtime(serving), "serve", str(root.resolve()), *options]
+    bundle, serving = _ready(source, settings, reporter)
+    command = _service(bundle, serving, flags)
     sys.stderr.flush()
     # The service takes this process over: signals, exit code and terminal are its own.
     os.execve(command[0], command, dict(variables))  # noqa: S606 - no shell, on purpose
@@ -76,47 +74,54 @@ def _reporter() -> Reporter:
     return reporter_for(sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
 
 
-def _build(src: str, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
+def _build(src: str | Source, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
     bundle = pipeline.build(src, out.absolute(), settings, reporter)
     reporter.say("done", reporter.shares())
     return bundle
 
 
-def _built_once(source: str, settings: BuildSettings, reporter: Reporter) -> Path:
+def _ready(source: str, settings: BuildSettings, reporter: Reporter) -> tuple[Bundle, Environment]:
+    """A bundle and the environment that it is served from; a repository is built first, once for the same content."""
+    if is_bundle(Path(source)):
+        bundle = open_bundle(Path(source))
+        return bundle, _serving_environment(bundle, settings, reporter)
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+        repo = fetch(source, work)
+        if repo.root.is_relative_to(work):
+            reporter.say("source", f"{repo.location} is at {repo.commit}")
+        bundle = _built_once(repo, settings, reporter)
+        return bundle, _serving_environment(bundle, settings, reporter, _own_wheels(repo.root, settings))
+
+
+def _built_once(repo: Source, settings: BuildSettings, reporter: Reporter) -> Bundle:
     """The bundle of this very content, from the cache where it was built before."""
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        # A URL's content is known only when it was fetched.
-        out = settings.cache / "bundles" / contract.digest_of({"url": source}).removeprefix("sha256:")[:32]
-        _build(source, out, settings, reporter)
-        return out
-    out = settings.cache / "bundles" / _content_key(folder.resolve(), settings)
+    key = _content_key(repo, settings)
+    out = settings.cache / "bundles" / key
     if is_bundle(out):
-        reporter.say("serve", f"{source} was built before, and has not changed: {out}")
-    else:
-        _build(source, out, settings, reporter)
-    return out
+        reporter.say("serve", f"{repo.location} was built before, and has not changed: {out}")
+        return open_bundle(out)
+    return _build(repo, out, settings, reporter)
 
 
-def _content_key(root: Path, settings: BuildSettings) -> str:
-    """Everything that decides what a build of this folder gives."""
+def _content_key(repo: Source, settings: BuildSettings) -> str:
+    """Everything that decides what a build of this repository gives."""
+    root = repo.root
     config = read_config(root, settings.variables)
     prefixes = ("MODELCAST_NAME", "OPENSHIFT_BUILD_")
     named = {name: value for name, value in settings.variables.items() if name.startswith(prefixes)}
     named |= build_variables.deciding(root, config.handed, config.document.build.env)
     named["parameters"] = parameters.sealed(config.parameters)
     code = [source_tree.digest(Path(module.__file__ or "").parent) for module in (modelcast_builder, modelcast_runtime)]
-    facts = {"source": source_tree.digest(root), "folder": str(root), "builder": "".join(code), "python": sys.version}
+    facts = {"source": source_tree.digest(root), "builder": "".join(code), "python": sys.version}
+    facts |= {"location": repo.location, "origin": repo.origin or ""}
     own = _own_wheels(root, settings)
     facts |= {"wheels": " ".join(sorted(file.name for file in own.iterdir()))} if own else {}
     return contract.digest_of(facts | named).removeprefix("sha256:")[:32]
 
 
-def _own_wheels(folder: Path, settings: BuildSettings) -> Path | None:
-    """The wheelhouse of a repository on this disk."""
-    if not folder.is_dir():
-        return None
-    root = folder.resolve()
+def _own_wheels(root: Path, settings: BuildSettings) -> Path | None:
+    """The wheelhouse of a repository."""
     return wheelhouse.find(root, read_config(root, settings.variables).document.wheels)
 
 
@@ -128,6 +133,12 @@ def _serving_environment(
         return environment.create(
             replace(lock, wheels=own), where=None, cache=settings.cache, wheelhouse=settings.wheelhouse
         )
+
+
+def _service(bundle: Bundle, serving: Environment, flags: Mapping[str, object]) -> list[str]:
+    """The command that serves a bundle."""
+    options = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    return [_runtime(serving), "serve", str(bundle.root), *options]
 
 
 def _runtime(serving: Environment) -> str:

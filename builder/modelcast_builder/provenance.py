@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from modelcast_runtime.contract import Provenance
 
 from modelcast_builder import __version__
+from modelcast_builder.clone import public
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock
 from modelcast_builder.report import Reporter
-from modelcast_builder.source import Source, public
+from modelcast_builder.source import Source
 
 
 def record(source: Source, config: Config, lock: Lock, reporter: Reporter) -> Provenance:
