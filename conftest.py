@@ -23,6 +23,7 @@ LONG = {
     "test_own_code.py",
     "test_private_index.py",
     "test_refusals.py",
+    "test_serve_watch.py",
     "test_unseen.py",
     "test_wheelhouse.py",
 }

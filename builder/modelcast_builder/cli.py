@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from modelcast_builder import __version__
-from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.errors import BuildError, MissingPart, last_line
 
 REPOSITORY_AT_FAULT, PART_MISSING, OUR_BUG = 1, 3, 70
 _TERMINATED = 128 + signal.SIGTERM
@@ -24,6 +24,8 @@ class Boundary(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; whatever is raised becomes an exit code."""
         from modelcast_runtime.bundle import BundleError
+        from modelcast_runtime.listening import CannotListenError
+        from modelcast_runtime.settings import SettingsError
 
         # A build that is told to stop takes its temporary folders and its kernels along.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
@@ -33,6 +35,8 @@ class Boundary(click.Group):
             _end(REPOSITORY_AT_FAULT, str(error))
         except BundleError as error:
             _end(REPOSITORY_AT_FAULT, f"bundle: {error}. Build it again with `modelcast build`")
+        except (CannotListenError, SettingsError) as error:
+            _end(REPOSITORY_AT_FAULT, f"serve: {error}")
         except MissingPart as error:
             _end(PART_MISSING, str(error))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -43,7 +47,7 @@ class Boundary(click.Group):
 
 
 def _end(code: int, message: str) -> NoReturn:
-    click.echo(f"error: {message}{'' if message.endswith('?') else '.'}", err=True)
+    click.echo(last_line(message), err=True)
     sys.exit(code)
 
 
@@ -77,7 +81,11 @@ def build(src: str, out: Path, as_json: bool) -> None:
     click.echo(commands.build(src, out, os.environ, as_json=as_json))
 
 
-@_examples("modelcast serve .", "modelcast serve ./bundle --port 9000 --workers 4")
+@_examples(
+    "modelcast serve . --watch",
+    "modelcast serve ./bundle --port 9000 --workers 4",
+    "modelcast serve https://host/models.git#main:penguins",
+)
 @main.command()
 @click.argument("src_or_bundle")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -85,11 +93,17 @@ def build(src: str, out: Path, as_json: bool) -> None:
     "--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: $PORT, or 8080]"
 )
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: from CPU and memory]")
-def serve(src_or_bundle: str, host: str, port: int | None, workers: int | None) -> None:
+@click.option("--watch", is_flag=True, help="Build again when the repository changes; the old serves until then.")
+def serve(src_or_bundle: str, host: str, port: int | None, workers: int | None, watch: bool) -> None:
     """Serve SRC_OR_BUNDLE in the foreground; a repository is built first, once for the same content."""
     from modelcast_builder import commands
 
-    commands.serve(src_or_bundle, os.environ, {"host": host, "port": port, "workers": workers})
+    flags = {"host": host, "port": port, "workers": workers}
+    if not watch:
+        commands.serve(src_or_bundle, os.environ, flags)
+    if not commands.is_watchable(src_or_bundle):
+        raise click.UsageError("--watch needs the folder of a repository: neither a bundle nor a URL changes.")
+    sys.exit(commands.serve_watching(src_or_bundle, os.environ, flags))
 
 
 @_examples("modelcast predict ./bundle rows.csv --proba", "modelcast predict ./bundle rows.json --out scored.csv")

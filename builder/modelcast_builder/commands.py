@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -15,9 +16,11 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
-from modelcast_builder import build_variables, environment, parameters, pipeline, source_tree
+from modelcast_builder import build_variables, environment, parameters, pipeline, rebuild, source_tree
+from modelcast_builder.clone import git_address
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
+from modelcast_builder.rebuild import Servable
 from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
 from modelcast_builder.wheels import gather
@@ -39,13 +42,24 @@ def build(src: str, out: Path, variables: Mapping[str, str], *, as_json: bool) -
 
 def serve(source: str, variables: Mapping[str, str], flags: Mapping[str, object]) -> NoReturn:
     """Become the service of a bundle, which is built first where SRC is a repository."""
-    settings = build_settings(variables)
-    reporter = _reporter()
-    bundle, serving = _ready(source, settings, reporter)
-    command = _service(bundle, serving, flags)
+    servable = _servable(source, build_settings(variables), _reporter())
+    command = servable.command(flags)
     sys.stderr.flush()
     # The service takes this process over: signals, exit code and terminal are its own.
     os.execve(command[0], command, dict(variables))  # noqa: S606 - no shell, on purpose
+
+
+def serve_watching(source: str, variables: Mapping[str, str], flags: Mapping[str, object]) -> int:
+    """Serve a repository's folder, and build it again when it changes; the exit code."""
+    settings = build_settings(variables)
+    root = Path(source).expanduser().resolve()
+    # A reporter for each build: it adds up the times.
+    return rebuild.serve_watching(root, lambda: _servable(source, settings, _reporter()), settings, flags, _reporter())
+
+
+def is_watchable(source: str) -> bool:
+    """Whether SRC can change: a folder that is no bundle, and nothing that git must fetch."""
+    return not is_bundle(Path(source)) and git_address(source) is None
 
 
 def predict(bundle: Path, file: Path, variables: Mapping[str, str], *, proba: bool, out: Path | None) -> int:
@@ -80,18 +94,25 @@ def _build(src: str | Source, out: Path, settings: BuildSettings, reporter: Repo
     return bundle
 
 
-def _ready(source: str, settings: BuildSettings, reporter: Reporter) -> tuple[Bundle, Environment]:
-    """A bundle and the environment that it is served from; a repository is built first, once for the same content."""
+def _servable(source: str, settings: BuildSettings, reporter: Reporter) -> Servable:
+    """A bundle in the environment that it is served from."""
+    with _bundle_of(source, settings, reporter) as (bundle, own):
+        serving = _serving_environment(bundle, settings, reporter, own)
+    return Servable(bundle=bundle, command=lambda flags: _service(bundle, serving, flags))
+
+
+@contextmanager
+def _bundle_of(source: str, settings: BuildSettings, reporter: Reporter) -> Iterator[tuple[Bundle, Path | None]]:
+    """A bundle as it is, or a repository built, once for the same content; and the repository's own wheelhouse."""
     if is_bundle(Path(source)):
-        bundle = open_bundle(Path(source))
-        return bundle, _serving_environment(bundle, settings, reporter)
+        yield open_bundle(Path(source)), None
+        return
     with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
         work = Path(folder).resolve()
         repo = fetch(source, work)
         if repo.root.is_relative_to(work):
             reporter.say("source", f"{repo.location} is at {repo.commit}")
-        bundle = _built_once(repo, settings, reporter)
-        return bundle, _serving_environment(bundle, settings, reporter, _own_wheels(repo.root, settings))
+        yield _built_once(repo, settings, reporter), _own_wheels(repo.root, settings)
 
 
 def _built_once(repo: Source, settings: BuildSettings, reporter: Reporter) -> Bundle:
@@ -101,7 +122,12 @@ def _built_once(repo: Source, settings: BuildSettings, reporter: Reporter) -> Bu
     if is_bundle(out):
         reporter.say("serve", f"{repo.location} was built before, and has not changed: {out}")
         return open_bundle(out)
-    return _build(repo, out, settings, reporter)
+    bundle = _build(repo, out, settings, reporter)
+    if _content_key(repo, settings) == key:
+        return bundle
+    # It was edited meanwhile: what came of that is served, and never again taken for what it was to be.
+    reporter.say("serve", f"{repo.location} changed while it was built")
+    return open_bundle(out.rename(tempfile.mkdtemp(prefix=f"{key}-", dir=out.parent)))
 
 
 def _content_key(repo: Source, settings: BuildSettings) -> str:
