@@ -67,6 +67,16 @@ def main() -> None:
     """Cast a repository with a notebook-trained model into an immutable, stateless scoring service."""
 
 
+@_examples("modelcast init .", "modelcast init ~/penguins")
+@main.command()
+@click.argument("src")
+def init(src: str) -> None:
+    """Write SRC/modelcast.yaml from what is seen in SRC, with every other key in comments."""
+    from modelcast_builder import commands
+
+    click.echo(commands.init(src, os.environ))
+
+
 @_examples("modelcast build .", "modelcast build https://host/penguins.git#v2 --out ./bundle")
 @main.command()
 @click.argument("src")

@@ -16,7 +16,7 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
-from modelcast_builder import build_variables, environment, parameters, pipeline, rebuild, source_tree
+from modelcast_builder import build_variables, environment, parameters, pipeline, rebuild, source_tree, starter
 from modelcast_builder.clone import git_address
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
@@ -26,6 +26,11 @@ from modelcast_builder.source import Source, fetch
 from modelcast_builder.wheels import gather
 
 _SHOWN = 10
+
+
+def init(src: str, variables: Mapping[str, str]) -> Path:
+    """Write a repository's `modelcast.yaml`; its path."""
+    return starter.start(src, build_settings(variables), _reporter())
 
 
 def build(src: str, out: Path, variables: Mapping[str, str], *, as_json: bool) -> str:
