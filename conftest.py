@@ -15,6 +15,7 @@ LONG = {
     "test_fuzzed.py",
     "test_git.py",
     "test_immutable.py",
+    "test_init.py",
     "test_install.py",
     "test_kinds.py",
     "test_nachlass.py",
