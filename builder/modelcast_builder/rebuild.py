@@ -64,7 +64,7 @@ def _next(
         made = make()
     except (BuildError, MissingPart) as error:
         sys.stderr.write(f"{last_line(str(error))}\n")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         reporter.say("watch", f"{error.filename} went while it was read")  # and the next look tells of it
     else:
         if made.bundle.root != serving.bundle.root and _followed(services, made, flags) is None:

@@ -4,16 +4,17 @@ A look costs some microseconds a file and needs nothing of the machine, where a 
 or blind: containers' mounts, network file systems, other machines' edits.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 from modelcast_builder import source_tree
 from modelcast_builder.errors import BuildError
 
 PAUSE_S = 0.5
-SHARE = 0.05
+SHARE = 0.1
 """Looking takes no more than this of a core, however large the repository is."""
 _SHOWN = 3
 # What editors write beside a file while somebody edits it; what tools keep is hidden.
@@ -29,9 +30,11 @@ class Watch:
 
     def __init__(self, root: Path, *, apart: Path) -> None:
         """What lies in the folder `apart` is not looked at."""
-        self._root, self._apart = root, apart
+        self._root, self._apart = root, f"{apart}/"
         self._took_s = 0.0
-        self._told: Mapping[str, Stamp] = {}
+        self._told: Mapping[str, Stamp]
+        self._latest: Mapping[str, Stamp]
+        self._told = self._latest = {}
         self._told = self._latest = self._look()
 
     @property
@@ -49,7 +52,7 @@ class Watch:
         return said
 
     def _look(self) -> Mapping[str, Stamp]:
-        began = perf_counter()
+        began = thread_time()
         try:
             paths = list(source_tree.files(self._root))
             seen: dict[str, Stamp] = {}
@@ -57,20 +60,20 @@ class Watch:
             # One of the two files that say what counts is broken: the build says where, and this waits for them.
             paths = [self._root / source_tree.CONFIG_FILE, self._root / source_tree.IGNORE_FILE]
             seen = dict(self._told)
-        except FileNotFoundError:  # a folder that was listed, and then removed
+        except (FileNotFoundError, NotADirectoryError):  # a folder that was listed, and is gone or replaced
             return self._latest
-        for path in paths:
-            name = path.relative_to(self._root).as_posix()
-            if _matters(name) and not path.is_relative_to(self._apart) and (stamp := _stamp(path)):
-                seen[name] = stamp
-        self._took_s = perf_counter() - began
+        start = len(f"{self._root}/")
+        for path in map(str, paths):
+            if _matters(path[start:]) and not path.startswith(self._apart) and (stamp := _stamp(path)):
+                seen[path[start:]] = stamp
+        self._took_s = thread_time() - began
         return seen
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: str) -> Stamp | None:
     try:
-        found = path.lstat()
-    except FileNotFoundError:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
 

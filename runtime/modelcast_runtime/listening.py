@@ -26,7 +26,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def is_handed_over() -> bool:
     """Whether the listener is that of the process that started this one, in systemd's way or in gunicorn's."""
-    return bool({"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys())
+    by_systemd = "LISTEN_FDS" in os.environ and os.environ.get("LISTEN_PID") == str(os.getpid())
+    return by_systemd or "GUNICORN_FD" in os.environ
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> CannotListenError:

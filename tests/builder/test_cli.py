@@ -154,6 +154,18 @@ def test_a_repository_at_fault_is_1_with_one_last_line(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["repo"]
 
 
+@pytest.mark.parametrize("flags", [(), ("--watch",)])
+@pytest.mark.parametrize("name", ["nope", "file"])
+def test_serving_what_is_no_folder_is_1(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    done = modelcast("serve", str(tmp_path / name), *flags)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: source: {tmp_path / name} is no folder and no git URL. "
+        "Name a folder, or a URL such as https://host/repo.git#main.\n"
+    )
+
+
 def test_a_broken_bundle_is_1(tmp_path: Path) -> None:
     done = modelcast("inspect", str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")

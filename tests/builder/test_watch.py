@@ -133,4 +133,13 @@ def test_a_broken_configuration_is_told_and_so_is_its_mending(repo: Path) -> Non
 def test_a_large_repository_is_looked_at_less_often(repo: Path) -> None:
     watch = Watch(repo, apart=repo / "cache")
     watch._took_s = 1.0
-    assert watch.pause_s == 20
+    assert watch.pause_s == 10
+
+
+def test_a_folder_that_is_gone_is_waited_for(repo: Path, tmp_path: Path) -> None:
+    watch = Watch(repo, apart=repo / "cache")
+    repo.rename(tmp_path / "aside")
+    assert told(watch) == ""
+    (tmp_path / "aside").rename(repo)
+    edited(repo)
+    assert told(watch) == "features.py changed"
