@@ -144,6 +144,7 @@ def _refusal(lines: list[str], url: str, failure: str) -> BuildError | MissingPa
         return BuildError(
             STEP,
             f"{url} wants credentials, and git has none that it takes",
-            "Store them for git (a credential helper, or a key in ssh's agent), or clone it and name the folder",
+            "Check the address, store them for git (a credential helper, a key in ssh's agent), "
+            "or name a folder with a clone",
         )
     return BuildError(STEP, f"{url} cannot {failure}: {public(reason)}", "Check the address and the ref after `#`")

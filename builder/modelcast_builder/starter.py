@@ -199,3 +199,5 @@ def _suggested(sight: Sight) -> Iterator[tuple[tuple[str, ...], object]]:
     modules = [name for name in modules if name not in (own_code.FILE.as_posix(), "setup.py")]
     if modules:
         yield ("code",), modules
+    if own_code.FILE in sight.files:
+        yield ("task",), "generic"

@@ -137,12 +137,12 @@ def test_a_folder_that_the_repository_does_not_have_is_refused(origin: Path, tmp
 
 SAID = {
     "fatal: could not read Username for 'https://h': terminal prompts disabled": (
-        "source: https://h/x wants credentials, and git has none that it takes. Store them for git (a credential helper, "
-        "or a key in ssh's agent), or clone it and name the folder"
+        "source: https://h/x wants credentials, and git has none that it takes. Check the address, store them for git "
+        "(a credential helper, a key in ssh's agent), or name a folder with a clone"
     ),
     "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make sure": (
-        "source: https://h/x wants credentials, and git has none that it takes. Store them for git (a credential helper, "
-        "or a key in ssh's agent), or clone it and name the folder"
+        "source: https://h/x wants credentials, and git has none that it takes. Check the address, store them for git "
+        "(a credential helper, a key in ssh's agent), or name a folder with a clone"
     ),
     "Host key verification failed.\nfatal: Could not read from remote repository.": (
         "source: ssh does not know the host of https://h/x. Connect to it once by hand, and accept its key"
@@ -214,7 +214,7 @@ except Exception as error:
         shown.decode().split()
         == (
             f"source: {url} wants credentials, and git has none that it takes. "
-            "Store them for git (a credential helper, or a key in ssh's agent), or clone it and name the folder"
+            "Check the address, store them for git (a credential helper, a key in ssh's agent), or name a folder with a clone"
         ).split()
     )
 

@@ -109,6 +109,11 @@ def test_the_examples_are_the_repositorys_own_where_it_has_some(tmp_path: Path) 
     assert text.splitlines()[3:5] == ["# Seen here: found train.ipynb.", "# Packages: uv.lock, else pyproject.toml."]
 
 
+def test_own_code_is_told_what_kind_it_is(tmp_path: Path) -> None:
+    text = started(write(tmp_path / "repo", {"prediction.py": "def predict(body): ..."}))
+    assert "\n#task: generic\n" in text
+
+
 def built_keys() -> set[tuple[str, ...]]:
     """Every key that this version builds, by its path."""
     paths = set()

@@ -155,7 +155,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         **told: object,
     ) -> Service:
         variables = {"PATH": os.environ["PATH"], "PYTHONPATH": root, **(env or {})}
-        if handed is not None:
+        if handed is not None and not wrap:
             variables |= {"GUNICORN_FD": str(handed.fileno()), "GUNICORN_PID": str(os.getpid())}
         process = subprocess.Popen(
             [*wrap, sys.executable, str(script), json.dumps({"workers": workers, **told})],
@@ -219,6 +219,15 @@ def test_a_taken_port_is_one_line_at_once(start: Start) -> None:
         port = other.getsockname()[1]
         service = start(port=port)
         assert service.wait(within=3) == 1
+    text = f"error: serve: port {port} on 127.0.0.1 is taken. Stop what listens there or choose another with --port\n"
+    assert service.rest == ("", text + BACK)
+
+
+def test_a_socket_that_another_process_was_given_is_not_ours(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        service = start(port=port, env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
+        assert service.wait(within=30) == 1
     text = f"error: serve: port {port} on 127.0.0.1 is taken. Stop what listens there or choose another with --port\n"
     assert service.rest == ("", text + BACK)
 
@@ -403,11 +412,14 @@ def test_sigterm_to_the_whole_group_lingers_as_sigterm_to_the_master_does(start:
     assert service.wait(within=3) == 0
 
 
-def test_a_service_on_a_handed_listener_leaves_it_to_the_next(start: Start) -> None:
+@pytest.mark.parametrize("way", ["gunicorn", "systemd"])
+def test_a_service_on_a_handed_listener_leaves_it_to_the_next(start: Start, way: str) -> None:
     """Every request is answered, none waits for the kernel to send its handshake again, and soon by the next alone."""
     with listen("127.0.0.1", 0) as handed:
         port = handed.getsockname()[1]
-        first = ready(start(handed=handed, port=port, drain_s=30))
+        as_systemd = ("bash", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{handed.fileno()}', "bash")
+        given: dict[str, Any] = {"gunicorn": {}, "systemd": {"wrap": as_systemd}}[way]
+        first = ready(start(handed=handed, port=port, drain_s=30, **given))
         assert first.line == f"serving spam sha256:3f2a at http://127.0.0.1:{port}\n"
         with socket.create_connection(("127.0.0.1", port), timeout=5) as idle:
             second = ready(start(handed=handed, port=port, drain_s=0))
