@@ -15,6 +15,7 @@ LONG = {
     "test_fuzzed.py",
     "test_git.py",
     "test_immutable.py",
+    "test_init.py",
     "test_install.py",
     "test_kinds.py",
     "test_nachlass.py",
@@ -23,6 +24,7 @@ LONG = {
     "test_own_code.py",
     "test_private_index.py",
     "test_refusals.py",
+    "test_serve_watch.py",
     "test_unseen.py",
     "test_wheelhouse.py",
 }

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from modelcast_builder import __version__
 from modelcast_builder.credentials import redacted
-from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.errors import BuildError, MissingPart, last_line
 
 REPOSITORY_AT_FAULT, PART_MISSING, OUR_BUG = 1, 3, 70
 _TERMINATED = 128 + signal.SIGTERM
@@ -22,9 +23,15 @@ _ISSUES = "Please report it with the lines above to the maintainers of modelcast
 class Boundary(click.Group):
     """The one place where errors end: one last line for what the user can mend, a traceback for our own bugs."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """As they are defined below, which is the order in which a user comes to need them."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; whatever is raised becomes an exit code."""
         from modelcast_runtime.bundle import BundleError
+        from modelcast_runtime.listening import CannotListenError
+        from modelcast_runtime.settings import SettingsError
 
         # A build that is told to stop takes its temporary folders and its kernels along.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
@@ -34,6 +41,8 @@ class Boundary(click.Group):
             _end(REPOSITORY_AT_FAULT, str(error))
         except BundleError as error:
             _end(REPOSITORY_AT_FAULT, f"bundle: {error}. Build it again with `modelcast build`")
+        except (CannotListenError, SettingsError) as error:
+            _end(REPOSITORY_AT_FAULT, f"serve: {error}")
         except MissingPart as error:
             _end(PART_MISSING, str(error))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -44,7 +53,7 @@ class Boundary(click.Group):
 
 
 def _end(code: int, message: str) -> NoReturn:
-    click.echo(f"error: {message}{'' if message.endswith('?') else '.'}", err=True)
+    click.echo(last_line(message), err=True)
     sys.exit(code)
 
 
@@ -58,39 +67,86 @@ def _examples(*lines: str) -> Callable[[click.Command], click.Command]:
     return decorate
 
 
-@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"]})
+def _folder(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell completes a repository or bundle with."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+_EPILOG = """\b
+Examples:
+  modelcast init .
+  modelcast build .
+  modelcast serve . --watch
+
+\b
+Completion of commands, options and folders, for ~/.bashrc (zsh_source and fish_source for others):
+  eval "$(_MODELCAST_COMPLETE=bash_source modelcast)"
+"""
+
+
+@click.group(cls=Boundary, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="modelcast")
 def main() -> None:
     """Cast a repository with a notebook-trained model into an immutable, stateless scoring service."""
 
 
-@_examples("modelcast build .", "modelcast build https://host/penguins.git#v2 --out ./bundle")
+@_examples("modelcast init .", "modelcast init ~/penguins")
 @main.command()
-@click.argument("src")
+@click.argument("src", shell_complete=_folder)
+def init(src: str) -> None:
+    """Write SRC/modelcast.yaml from what is seen there.
+
+    What discovery decides is written as keys, every other key stands in comments. A file that is there stays.
+    """
+    from modelcast_builder import commands
+
+    click.echo(commands.init(src, os.environ))
+
+
+@_examples("modelcast build .", "modelcast build https://host/penguins.git#v2 --out ./penguins")
+@main.command()
+@click.argument("src", shell_complete=_folder)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("bundle"), show_default=True, help="The bundle's folder."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def build(src: str, out: Path, as_json: bool) -> None:
-    """Turn SRC (a folder, or a git URL with #ref) into a sealed bundle."""
+    """Turn SRC into a sealed bundle.
+
+    SRC is a folder, or a git URL, which may end with #REF or #REF:FOLDER.
+    """
     from modelcast_builder import commands
 
     click.echo(commands.build(src, out, os.environ, as_json=as_json))
 
 
-@_examples("modelcast serve .", "modelcast serve ./bundle --port 9000 --workers 4")
+@_examples(
+    "modelcast serve . --watch",
+    "modelcast serve ./bundle --port 9000 --workers 4",
+    "modelcast serve https://host/models.git#main:penguins",
+)
 @main.command()
-@click.argument("src_or_bundle")
+@click.argument("src_or_bundle", shell_complete=_folder)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: $PORT, or 8080]"
 )
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: from CPU and memory]")
-def serve(src_or_bundle: str, host: str, port: int | None, workers: int | None) -> None:
-    """Serve SRC_OR_BUNDLE in the foreground; a repository is built first, once for the same content."""
+@click.option("--watch", is_flag=True, help="Build again when the repository changes; the old serves until then.")
+def serve(src_or_bundle: str, host: str, port: int | None, workers: int | None, watch: bool) -> None:
+    """Serve a repository or a bundle in the foreground.
+
+    A repository is built first, once for the same content: a folder, or a git URL, which may end with #REF or
+    #REF:FOLDER.
+    """
     from modelcast_builder import commands
 
-    commands.serve(src_or_bundle, os.environ, {"host": host, "port": port, "workers": workers})
+    flags = {"host": host, "port": port, "workers": workers}
+    if not watch:
+        commands.serve(src_or_bundle, os.environ, flags)
+    if not commands.is_watchable(src_or_bundle):
+        raise click.UsageError("--watch needs the folder of a repository: neither a bundle nor a URL changes.")
+    sys.exit(commands.serve_watching(src_or_bundle, os.environ, flags))
 
 
 @_examples("modelcast predict ./bundle rows.csv --proba", "modelcast predict ./bundle rows.json --out scored.csv")
@@ -102,7 +158,10 @@ def serve(src_or_bundle: str, host: str, port: int | None, workers: int | None) 
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write here: .csv for CSV, else JSON lines."
 )
 def predict(bundle: Path, file: Path, proba: bool, out: Path | None) -> None:
-    """Score the rows of FILE (CSV, JSON or Parquet) with BUNDLE, without a server."""
+    """Score the rows of a file without a server.
+
+    FILE is CSV, JSON or Parquet.
+    """
     from modelcast_builder import commands
 
     sys.exit(commands.predict(bundle, file, os.environ, proba=proba, out=out))
@@ -110,14 +169,17 @@ def predict(bundle: Path, file: Path, proba: bool, out: Path | None) -> None:
 
 @_examples("modelcast wheels .", "modelcast wheels . --out vendor")
 @main.command()
-@click.argument("src")
+@click.argument("src", shell_complete=_folder)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="The wheelhouse's folder.  [default: what `wheels:` names, else SRC/wheels]",
 )
 def wheels(src: str, out: Path | None) -> None:
-    """Fill a wheelhouse with all that the build of SRC installs, so that it needs no network."""
+    """Fill a wheelhouse, so that the build needs no network.
+
+    It holds all that the build of SRC installs.
+    """
     from modelcast_builder import commands
 
     for path in commands.wheels(src, out, os.environ):
@@ -129,7 +191,10 @@ def wheels(src: str, out: Path | None) -> None:
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def inspect(bundle: Path, as_json: bool) -> None:
-    """Verify BUNDLE and show what it is: the model, its inputs and outputs, how it was made."""
+    """Verify BUNDLE and show what it is.
+
+    The model, its inputs and outputs, and how it was made.
+    """
     from modelcast_builder import commands
 
     click.echo(commands.inspect(bundle, as_json=as_json))

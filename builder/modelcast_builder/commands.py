@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -14,13 +16,21 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
-from modelcast_builder import build_variables, environment, parameters, pipeline, source_tree
+from modelcast_builder import build_variables, environment, parameters, pipeline, rebuild, source_tree, starter
+from modelcast_builder.clone import git_address
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
+from modelcast_builder.rebuild import Servable
 from modelcast_builder.report import Reporter, reporter_for
+from modelcast_builder.source import Source, fetch
 from modelcast_builder.wheels import gather
 
 _SHOWN = 10
+
+
+def init(src: str, variables: Mapping[str, str]) -> Path:
+    """Write a repository's `modelcast.yaml`; its path."""
+    return starter.start(src, build_settings(variables), _reporter())
 
 
 def build(src: str, out: Path, variables: Mapping[str, str], *, as_json: bool) -> str:
@@ -37,17 +47,24 @@ def build(src: str, out: Path, variables: Mapping[str, str], *, as_json: bool) -
 
 def serve(source: str, variables: Mapping[str, str], flags: Mapping[str, object]) -> NoReturn:
     """Become the service of a bundle, which is built first where SRC is a repository."""
-    settings = build_settings(variables)
-    reporter = _reporter()
-    is_built = is_bundle(Path(source))
-    root = Path(source) if is_built else _built_once(source, settings, reporter)
-    own = None if is_built else _own_wheels(Path(source).expanduser(), settings)
-    serving = _serving_environment(open_bundle(root), settings, reporter, own)
-    options = [f"--{name}={value}" for name, value in flags.items() if value is not None]
-    command = [_runtime(serving), "serve", str(root.resolve()), *options]
+    servable = _servable(source, build_settings(variables), _reporter())
+    command = servable.command(flags)
     sys.stderr.flush()
     # The service takes this process over: signals, exit code and terminal are its own.
     os.execve(command[0], command, dict(variables))  # noqa: S606 - no shell, on purpose
+
+
+def serve_watching(source: str, variables: Mapping[str, str], flags: Mapping[str, object]) -> int:
+    """Serve a repository's folder, and build it again when it changes; the exit code."""
+    settings = build_settings(variables)
+    root = Path(source).expanduser().resolve()
+    # A reporter for each build: it adds up the times.
+    return rebuild.serve_watching(root, lambda: _servable(source, settings, _reporter()), settings, flags, _reporter())
+
+
+def is_watchable(source: str) -> bool:
+    """Whether SRC can change: a folder that is no bundle, and nothing that git must fetch."""
+    return not is_bundle(Path(source)) and git_address(source) is None
 
 
 def predict(bundle: Path, file: Path, variables: Mapping[str, str], *, proba: bool, out: Path | None) -> int:
@@ -76,47 +93,66 @@ def _reporter() -> Reporter:
     return reporter_for(sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
 
 
-def _build(src: str, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
+def _build(src: str | Source, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
     bundle = pipeline.build(src, out.absolute(), settings, reporter)
     reporter.say("done", reporter.shares())
     return bundle
 
 
-def _built_once(source: str, settings: BuildSettings, reporter: Reporter) -> Path:
+def _servable(source: str, settings: BuildSettings, reporter: Reporter) -> Servable:
+    """A bundle in the environment that it is served from."""
+    with _bundle_of(source, settings, reporter) as (bundle, own):
+        serving = _serving_environment(bundle, settings, reporter, own)
+    return Servable(bundle=bundle, command=lambda flags: _service(bundle, serving, flags))
+
+
+@contextmanager
+def _bundle_of(source: str, settings: BuildSettings, reporter: Reporter) -> Iterator[tuple[Bundle, Path | None]]:
+    """A bundle as it is, or a repository built, once for the same content; and the repository's own wheelhouse."""
+    if is_bundle(Path(source)):
+        yield open_bundle(Path(source)), None
+        return
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+        repo = fetch(source, work)
+        if repo.root.is_relative_to(work):
+            reporter.say("source", f"{repo.location} is at {repo.commit}")
+        yield _built_once(repo, settings, reporter), _own_wheels(repo.root, settings)
+
+
+def _built_once(repo: Source, settings: BuildSettings, reporter: Reporter) -> Bundle:
     """The bundle of this very content, from the cache where it was built before."""
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        # A URL's content is known only when it was fetched.
-        out = settings.cache / "bundles" / contract.digest_of({"url": source}).removeprefix("sha256:")[:32]
-        _build(source, out, settings, reporter)
-        return out
-    out = settings.cache / "bundles" / _content_key(folder.resolve(), settings)
+    key = _content_key(repo, settings)
+    out = settings.cache / "bundles" / key
     if is_bundle(out):
-        reporter.say("serve", f"{source} was built before, and has not changed: {out}")
-    else:
-        _build(source, out, settings, reporter)
-    return out
+        reporter.say("serve", f"{repo.location} was built before, and has not changed: {out}")
+        return open_bundle(out)
+    bundle = _build(repo, out, settings, reporter)
+    if _content_key(repo, settings) == key:
+        return bundle
+    # It was edited meanwhile: what came of that is served, and never again taken for what it was to be.
+    reporter.say("serve", f"{repo.location} changed while it was built")
+    return open_bundle(out.rename(tempfile.mkdtemp(prefix=f"{key}-", dir=out.parent)))
 
 
-def _content_key(root: Path, settings: BuildSettings) -> str:
-    """Everything that decides what a build of this folder gives."""
+def _content_key(repo: Source, settings: BuildSettings) -> str:
+    """Everything that decides what a build of this repository gives."""
+    root = repo.root
     config = read_config(root, settings.variables)
     prefixes = ("MODELCAST_NAME", "OPENSHIFT_BUILD_")
     named = {name: value for name, value in settings.variables.items() if name.startswith(prefixes)}
     named |= build_variables.deciding(root, config.handed, config.document.build.env)
     named["parameters"] = parameters.sealed(config.parameters)
     code = [source_tree.digest(Path(module.__file__ or "").parent) for module in (modelcast_builder, modelcast_runtime)]
-    facts = {"source": source_tree.digest(root), "folder": str(root), "builder": "".join(code), "python": sys.version}
+    facts = {"source": source_tree.digest(root), "builder": "".join(code), "python": sys.version}
+    facts |= {"location": repo.location, "origin": repo.origin or ""}
     own = _own_wheels(root, settings)
     facts |= {"wheels": " ".join(sorted(file.name for file in own.iterdir()))} if own else {}
     return contract.digest_of(facts | named).removeprefix("sha256:")[:32]
 
 
-def _own_wheels(folder: Path, settings: BuildSettings) -> Path | None:
-    """The wheelhouse of a repository on this disk."""
-    if not folder.is_dir():
-        return None
-    root = folder.resolve()
+def _own_wheels(root: Path, settings: BuildSettings) -> Path | None:
+    """The wheelhouse of a repository."""
     return wheelhouse.find(root, read_config(root, settings.variables).document.wheels)
 
 
@@ -126,6 +162,12 @@ def _serving_environment(
     with reporter.step("environment"):
         lock = replace(environment.lock_of(bundle.root), wheels=own)
         return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
+
+
+def _service(bundle: Bundle, serving: Environment, flags: Mapping[str, object]) -> list[str]:
+    """The command that serves a bundle."""
+    options = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    return [_runtime(serving), "serve", str(bundle.root), *options]
 
 
 def _runtime(serving: Environment) -> str:

@@ -1,6 +1,9 @@
 """What `modelcast.yaml` may say: its keys, their types and their defaults; the published schema is made from this."""
 
-from typing import Annotated, Any, Literal, get_args
+import ast
+import inspect
+from itertools import pairwise
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults, Task
@@ -8,6 +11,8 @@ from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults, Ta
 from modelcast_builder.inside.messages import InputOverride
 
 COMPARISON = r"^(>=|<=|>|<) *-?[0-9]+(\.[0-9]+)?$"
+NOT_BUILT = "Not built yet"
+"""How the meaning of a key ends that is known and checked, and then refused."""
 OWN_NAME = r"^[A-Za-z_][\w.]*:([A-Za-z_][\w.]*|\*)$"
 FORMS = {COMPARISON: ("a comparison with a number", ">= 0.9"), OWN_NAME: ("module:name or module:*", "features:Clip")}
 """What a text of each pattern is, and one of them: the words of a refusal."""
@@ -129,9 +134,13 @@ class Build(Section, frozen=True, kw_only=True):
     """The notebooks' sandbox."""
 
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 1800
+    """Seconds for each notebook."""
     memory_mb: Annotated[int, msgspec.Meta(ge=256)] = 8192
+    """MiB of data of a kernel, and of each process that it starts."""
     network: bool = True
+    """Whether the notebooks have a network."""
     env: tuple[str, ...] | None = None
+    """The build's variables that they see; else all that do not look like a credential."""
 
 
 class Document(Section, frozen=True, kw_only=True):
@@ -188,3 +197,47 @@ class Document(Section, frozen=True, kw_only=True):
             ("compile",): self.compile == "always",
         }
         return next((path for path, is_there in later.items() if is_there), None)
+
+
+def section_of(key: str) -> type[msgspec.Struct] | None:
+    """The section that a key of the document holds, where it holds one."""
+    hint = get_type_hints(Document)[key]
+    kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type) and issubclass(kind, Section | Limits)]
+    return kinds[0] if kinds and get_args(hint)[:1] != (str,) else None
+
+
+def words_of(key: str) -> tuple[str, ...]:
+    """The words that a key of the document takes, where it takes no others."""
+    return _literals(get_type_hints(Document)[key])
+
+
+def _literals(hint: Any) -> tuple[str, ...]:
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(word for part in get_args(hint) if get_origin(hint) is not dict for word in _literals(part))
+
+
+def meanings(section: type[msgspec.Struct]) -> dict[str, str]:
+    """Each key, in order, with what is written under it here, else with what its section says of itself."""
+    written = texts(section)
+    found = {}
+    for field in msgspec.structs.fields(section):
+        inner = section_of(field.name) if section is Document else None
+        found[field.name] = written.get(field.name) or (inspect.getdoc(inner) if inner else None) or ""
+    return found
+
+
+def texts(section: type) -> dict[str, str]:
+    """Key -> the text under it, of the class and of those that it extends."""
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__):
+        if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
+            (definition,) = ast.parse(inspect.getsource(kind)).body
+            found |= {
+                field.target.id: text.value.value
+                for field, text in pairwise(definition.body)  # type: ignore[attr-defined]
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+                if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+                if isinstance(text.value.value, str)
+            }
+    return found

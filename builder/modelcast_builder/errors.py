@@ -17,3 +17,8 @@ class BuildError(Exception):
 
 class MissingPart(Exception):
     """A part of the machine is missing (a tool, the network, an engine); exit code 3."""
+
+
+def last_line(message: str) -> str:
+    """How a command that fails ends on stderr."""
+    return f"error: {message}{'' if message.endswith('?') else '.'}"

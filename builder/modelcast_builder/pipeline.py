@@ -22,16 +22,19 @@ from modelcast_builder.config import BuildSettings, read_config
 from modelcast_builder.discover import discover
 from modelcast_builder.frameworks import claim
 from modelcast_builder.report import Reporter
-from modelcast_builder.source import fetch, model_name
+from modelcast_builder.source import Source, fetch, model_name
 
 
-def build(source: str, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
-    """Turn a repository into a sealed bundle at `out`; raises `BuildError`, and then leaves nothing there."""
+def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
+    """Turn a repository, fetched or not, into a sealed bundle at `out`.
+
+    Raises `BuildError`, and then leaves nothing there.
+    """
     seal.check_target(out)
     with tempfile.TemporaryDirectory(prefix="modelcast-") as folder, seal.staging(out) as writer:
         work = Path(folder).resolve()
         with reporter.step("discover"):
-            repo = fetch(source, work)
+            repo = source if isinstance(source, Source) else fetch(source, work)
             config = read_config(repo.root, settings.variables)
             name = model_name(repo, config)
             plan = discover(repo.root, config)

@@ -1,19 +1,16 @@
 """Where the repository comes from: a folder as it is, or a git URL that is cloned; and what the model is called."""
 
-import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from modelcast_builder.clone import Address, asked, clone, git_address
 from modelcast_builder.config import Config
 from modelcast_builder.credentials import redacted
-from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.errors import BuildError
 
-_URL = re.compile(r"^(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
-_GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Folders that S2I made say nothing about the model.
 _S2I_FOLDERS = (Path("/tmp/src"), Path("/opt/app-root/src"))  # noqa: S108 - S2I's contract names it
@@ -32,9 +29,10 @@ class Source:
 
 
 def fetch(source: str, work: Path) -> Source:
-    """Take a folder, or clone `URL#ref` below `work`; raises `BuildError`."""
-    if _URL.match(source):
-        return _clone(source, work / "source")
+    """Take a folder, or clone `URL#REF:FOLDER` below `work`; raises `BuildError` and `MissingPart`."""
+    address = git_address(source)
+    if address is not None:
+        return _cloned(address, work.resolve() / "source")
     root = Path(source).expanduser().resolve()
     if not root.is_dir():
         raise BuildError(
@@ -60,27 +58,13 @@ def model_name(source: Source, config: Config) -> str:
     return _as_label(_basename(address) if address else folder)
 
 
-def _clone(source: str, target: Path) -> Source:
-    url, _, ref = source.partition("#")
-    if shutil.which("git") is None:
-        raise MissingPart("git is needed to clone a URL. Install git, or name a folder")
-    shown = redacted(url)
-    _git("clone", "--quiet", "--recurse-submodules", "--", url, str(target), failure=f"{shown} cannot be cloned")
-    if ref:
-        commit = _commit(target, ref, shown)
-        failure = f"{ref!r} of {shown} cannot be checked out"
-        _git("-C", str(target), "checkout", "--quiet", "--detach", commit, "--", failure=failure)
-        _git("-C", str(target), "submodule", "--quiet", "update", "--init", "--recursive", failure=failure)
-    return _described(target, redacted(source))
-
-
-def _commit(root: Path, ref: str, url: str) -> str:
-    """The commit of a branch (a clone has its origin's under other names), a tag, or what git makes of the ref."""
-    for name in (f"refs/remotes/origin/{ref}", f"refs/tags/{ref}", ref):
-        found = _asked(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        if found:
-            return found
-    raise BuildError("source", f"{url} has no branch, tag or commit {ref!r}", "Check the ref after `#`")
+def _cloned(address: Address, target: Path) -> Source:
+    root = clone(address, target)
+    commit = asked(target, "rev-parse", "--verify", "--quiet", "HEAD")
+    # A clone of what lies on this disk is called after where that came from.
+    known = asked(Path(address.url), "config", "--get", "remote.origin.url") if address.is_local else None
+    origin = redacted(known or address.url) if root == target else None
+    return Source(root=root, location=address.location, origin=origin, commit=commit)
 
 
 def _described(root: Path, location: str) -> Source:
@@ -88,28 +72,9 @@ def _described(root: Path, location: str) -> Source:
     return Source(
         root=root,
         location=location,
-        origin=redacted(_asked(root, "config", "--get", "remote.origin.url") or "") or None if is_repository else None,
-        commit=_asked(root, "rev-parse", "--verify", "--quiet", "HEAD") if is_repository else None,
+        origin=redacted(asked(root, "config", "--get", "remote.origin.url") or "") or None if is_repository else None,
+        commit=asked(root, "rev-parse", "--verify", "--quiet", "HEAD") if is_repository else None,
     )
-
-
-def _asked(root: Path, *question: str) -> str | None:
-    # The folder may belong to somebody else (a mounted volume); only two facts are read from it.
-    command = ["git", "-c", "safe.directory=*", "-C", str(root), *question]
-    # This repository and no other: not one around it, and not the one whose hook runs this build.
-    outside = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
-    env = outside | {"GIT_CEILING_DIRECTORIES": str(root.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    return done.stdout.strip() or None
-
-
-def _git(*arguments: str, failure: str) -> None:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["git said nothing"]
-        # What follows the reason is advice about access rights.
-        said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-        raise BuildError("source", f"{failure}: {redacted(said)}", "Check the address and the ref after `#`")
 
 
 def _basename(address: str) -> str:

@@ -3,7 +3,6 @@
 Import it late: importing gunicorn's configuration reads the environment (see `service.serve`).
 """
 
-import errno
 import gc
 import math
 import os
@@ -18,11 +17,11 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 from gunicorn.util import is_ipv6  # type: ignore[import-untyped]
 
+from modelcast_runtime.listening import BACKLOG, cannot_listen
 from modelcast_runtime.log_lines import JsonLogger, PlainLogger
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.worker import Duty, ScoringWorker
 
-BACKLOG = 2048
 FINISH_S = 20
 """How long a request that is in flight when the listener closes may still take."""
 KEEPALIVE_S = 75
@@ -35,10 +34,6 @@ one may be bad luck, and a few of many may be what did not fit beside the others
 
 REFUSED = 1
 OUR_BUG = 70
-
-
-class CannotListenError(Exception):
-    """The address cannot be had; one line that says what to do."""
 
 
 def slots_for(workers: int) -> int:
@@ -122,7 +117,7 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def start(self) -> None:
         """Listen at once or say why not (gunicorn tries for five seconds), then make what is loaded so far immortal."""
-        is_given = self.cfg.reuse_port or {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys()
+        is_given = self.cfg.reuse_port or self.app.duty.is_handed_over
         if not is_given and all(isinstance(address, tuple) for address in self.cfg.address):
             self.LISTENERS = [self._listen(address) for address in self.cfg.address]
         super().start()
@@ -134,7 +129,7 @@ class Master(Arbiter):  # type: ignore[misc]
         try:
             return kind(address, self.cfg, self.log)
         except OSError as error:
-            raise CannotListenError(_reason(address, error)) from error
+            raise cannot_listen(*address, error) from error
 
     def spawn_worker(self) -> Any:
         """No more workers than there are slots: raised by hand (SIGTTIN), or left over by reloads in a row."""
@@ -202,12 +197,3 @@ class Master(Arbiter):  # type: ignore[misc]
             sys.exit(refuse(str(reason)))
         super().halt(reason, OUR_BUG if exit_status else 0)
         raise AssertionError
-
-
-def _reason(address: tuple[str, int], error: OSError) -> str:
-    host, port = address
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is taken. Stop what listens there or choose another with --port"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"this user may not listen on port {port}. Choose one from 1024 up with --port"
-    return f"this machine cannot listen on {host} ({error.strerror}). Choose one of its addresses with --host"

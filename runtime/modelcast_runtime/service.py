@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
+from modelcast_runtime.listening import CannotListenError, is_handed_over
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.worker import Application, Draining, Duty, ScoringWorker, Slots, Startup
 
@@ -44,9 +45,10 @@ def serve(
             refusals=refusals,
             draining=Draining(),
             startup=Startup(service.cfg.workers),
+            is_handed_over=is_handed_over(),
         )
         master.Master(service).run()
-    except master.CannotListenError as reason:
+    except CannotListenError as reason:
         code = master.refuse(str(reason))
     except SystemExit as end:
         code = end.code

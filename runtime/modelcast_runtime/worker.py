@@ -117,6 +117,8 @@ class Duty:
     refusals: tuple[type[Exception], ...]
     draining: Draining
     startup: Startup
+    is_handed_over: bool
+    """Whether the listener is another process's too: what waits in its queue, somebody else takes."""
 
 
 class ScoringWorker(ASGIWorker):  # type: ignore[misc]
@@ -221,11 +223,15 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         return f"{'https' if self.cfg.is_ssl else 'http'}://{host}:{self.sockets[0].getsockname()[1]}"
 
     async def _leave(self) -> None:
-        """From the signal to the exit: linger, stop listening, finish."""
+        """From the signal to the exit: linger, stop listening, finish; a listener that is shared is left at once."""
         until = self.loop.time() + self.cfg.graceful_timeout - 1  # the master kills at graceful_timeout
         self.is_closing = True
-        await self._linger(until)
-        await self._stop_listening()
+        if self.duty.is_handed_over:
+            await self._close_listeners()
+            await self._linger(until)
+        else:
+            await self._linger(until)
+            await self._stop_listening()
         while self.connections and self.loop.time() < until and not self._quick_shutdown:
             for connection in tuple(self.connections):
                 connection.close_if_idle()
@@ -252,6 +258,9 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
             await asyncio.sleep(HANDSHAKE_S)
             for listener in self.sockets:
                 await self._accept_waiting(listener.sock)
+        await self._close_listeners()
+
+    async def _close_listeners(self) -> None:
         for server in self.servers:
             server.close()
         await asyncio.sleep(ADOPT_S)

@@ -84,9 +84,11 @@ class Modelcast:
         return Path(environment.create(lock, cache=self.cache, uv=uv).python)
 
     @contextmanager
-    def serving(self, source: Path, *, workers: int, cwd: Path | None = None, **extra: str) -> Iterator["Service"]:
+    def serving(
+        self, source: Path | str, *flags: str, workers: int, cwd: Path | None = None, **extra: str
+    ) -> Iterator["Service"]:
         """`modelcast serve` on a free port, until the block ends."""
-        command = [str(self.command), "serve", str(source), "--port", "0", "--workers", str(workers)]
+        command = [str(self.command), "serve", str(source), "--port", "0", "--workers", str(workers), *flags]
         variables = self.environment({"MODELCAST_LIMITS_DRAIN_S": "0", **extra})
         with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would block the service when it is full
             process = subprocess.Popen(

@@ -1,9 +1,11 @@
 """A repository in git: what it is called, and that the same content is the same model wherever it was built."""
 
 import json
+from pathlib import Path
 
 from tests.acceptance.commands import Modelcast
-from tests.acceptance.workshop import Case
+from tests.acceptance.files import write
+from tests.acceptance.workshop import Case, git
 
 
 def test_a_model_is_called_after_the_origin_of_its_repository(git_main: Case) -> None:
@@ -42,6 +44,42 @@ def test_a_url_without_such_a_branch_is_refused(modelcast: Modelcast, git_main: 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: source: {url} has no branch, tag or commit 'nowhere'. Check the ref after `#`.\n"
     assert not (git_main.source.parent / "none").exists()
+
+
+def test_a_url_is_served_and_built_once_for_a_commit(modelcast: Modelcast, tmp_path: Path) -> None:
+    """A bare repository, a model in a folder of it, and a branch that moves."""
+    work = write(tmp_path / "work", {"models/echo/prediction.py": ECHO})
+    bare = tmp_path / "models.git"
+    git(work, "init", "--quiet", "--initial-branch", "main")
+    git(work, "add", ".")
+    git(work, "commit", "--quiet", "--message", "one")
+    git(work, "tag", "v1")
+    git(tmp_path, "clone", "--quiet", "--bare", str(work), str(bare))
+    url = f"{bare.as_uri()}#main:models/echo"
+
+    first, log = answered_by(modelcast, url)
+    assert first == ("echo", 1)
+    assert "---> smoke: echo " in log
+    again, log = answered_by(modelcast, url)
+    assert again == first
+    assert "was built before, and has not changed" in log
+    assert "---> smoke" not in log
+
+    write(work, {"models/echo/prediction.py": ECHO.replace("1", "2")})
+    git(work, "commit", "--quiet", "--all", "--message", "two")
+    git(work, "push", "--quiet", str(bare), "main")
+    assert answered_by(modelcast, url)[0] == ("echo", 2)
+    assert answered_by(modelcast, f"{bare.as_uri()}#v1:models/echo")[0] == ("echo", 1)
+
+
+ECHO = "def predict(body):\n    return {'edition': 1}\n"
+
+
+def answered_by(modelcast: Modelcast, url: str) -> tuple[tuple[str, int], str]:
+    """The model's name and what it answers, and the log of the command."""
+    with modelcast.serving(url, workers=1) as service:
+        answer = service.ask(json={}).json()["edition"]
+        return (service.name, answer), service.logged()
 
 
 def identity(case: Case) -> tuple[str, str, str]:

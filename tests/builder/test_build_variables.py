@@ -9,6 +9,7 @@ from modelcast_builder.build_variables import check_named, deciding, handed
 from modelcast_builder.commands import _content_key
 from modelcast_builder.config import build_settings
 from modelcast_builder.errors import BuildError
+from modelcast_builder.source import fetch
 
 KEPT = {
     "PATH": ("/bin", True),
@@ -111,5 +112,6 @@ def test_serve_builds_anew_when_what_decides_changes(tmp_path: Path, case: str) 
     (tmp_path / "train.ipynb").write_text('{"source": "int(os.environ[\\"TFIDF_BUCKETS\\"])"}')
     (tmp_path / "modelcast.yaml").write_text("parameters: {k: 5}\n")
     variables, is_new = KEYS[case]
-    before, after = (_content_key(tmp_path, build_settings(given)) for given in ({"PS1": "$"}, variables))
+    repo = fetch(str(tmp_path), tmp_path)
+    before, after = (_content_key(repo, build_settings(given)) for given in ({"PS1": "$"}, variables))
     assert (before != after) == is_new

@@ -1,9 +1,13 @@
 """The command: exit codes, the last line on stderr, help. Bugs of ours are made on purpose."""
 
+import contextlib
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -55,6 +59,73 @@ def test_help_lists_every_command() -> None:
         assert f"\n  {command} " in done.stdout
 
 
+def test_help_is_in_the_order_of_a_users_way_and_each_line_is_whole() -> None:
+    shown = invoke("--help").stdout
+    listed = re.findall(r"^  (\w+) ", shown.partition("Commands:\n")[2].partition("\n\n")[0], re.MULTILINE)
+    assert listed[:4] == ["init", "build", "serve", "predict"]
+    assert sorted(listed) == COMMANDS
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_no_command_is_answered_by_the_help() -> None:
+    done = invoke()
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == invoke("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("biuld",), "Error: No such command 'biuld'. Did you mean 'build'?"),
+        (("serve", ".", "--watsh"), "Error: No such option '--watsh'. Did you mean '--watch'?"),
+    ],
+)
+def test_a_word_that_is_nearly_right_is_told(words: tuple[str, ...], line: str) -> None:
+    assert invoke(*words).stderr.splitlines()[-1] == line
+
+
+# Completion, by a real bash in a terminal: the line is completed, and then printed instead of run.
+
+TYPED = {
+    "modelcast bu": "modelcast build",
+    "modelcast serve . --wat": "modelcast serve . --watch",
+    "modelcast build my": "modelcast build my model/",
+    "modelcast build --json ./my": "modelcast build --json ./my model/",
+    "modelcast init my": "modelcast init my model/",
+    "modelcast serve my": "modelcast serve my model/",
+    "modelcast predict my": "modelcast predict my model/",
+    "modelcast predict x ro": "modelcast predict x rows.csv",
+}
+
+
+def read_from(terminal: int) -> Iterator[str]:
+    """What was written to a terminal whose other end is closed."""
+    with contextlib.suppress(OSError):  # how Linux tells the end
+        while part := os.read(terminal, 65536):
+            yield part.decode()
+    os.close(terminal)
+
+
+def test_bash_completes_commands_options_and_paths(tmp_path: Path) -> None:
+    (tmp_path / "my model").mkdir()
+    for name in ("my file", "rows.csv"):
+        (tmp_path / name).touch()
+    ours, theirs = pty.openpty()
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb", "HOME": str(tmp_path)}
+    bash = subprocess.Popen(
+        ["bash", "--noprofile", "--norc", "-i"], cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    lines = ['eval "$(_MODELCAST_COMPLETE=bash_source modelcast)"']
+    lines += [f'{typed}\t\x01printf "<%s>\\n" "$(echo \x05)"' for typed in TYPED]
+    for line in [*lines, "exit"]:
+        os.write(ours, f"{line}\n".encode())
+    bash.wait(timeout=120)
+    shown = "".join(read_from(ours))
+    assert re.findall(r"^<(.*?) ?>\r$", shown, re.MULTILINE) == list(TYPED.values())
+
+
 WRONG = [
     ("nope",),
     ("build",),
@@ -81,6 +152,18 @@ def test_a_repository_at_fault_is_1_with_one_last_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: config: modelcast.yaml:2: unknown key `notebook`. Did you mean `notebooks`.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["repo"]
+
+
+@pytest.mark.parametrize("flags", [(), ("--watch",)])
+@pytest.mark.parametrize("name", ["nope", "file"])
+def test_serving_what_is_no_folder_is_1(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    done = modelcast("serve", str(tmp_path / name), *flags)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: source: {tmp_path / name} is no folder and no git URL. "
+        "Name a folder, or a URL such as https://host/repo.git#main.\n"
+    )
 
 
 def test_a_broken_bundle_is_1(tmp_path: Path) -> None:
@@ -178,14 +261,28 @@ def test_a_build_that_is_told_to_stop_tidies_up(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_heavy_is_imported_for_help() -> None:
+LIGHT = {
+    "help": ("main(['build', '--help'])", {}),
+    "completion": (
+        "main(prog_name='modelcast')",
+        {"_MODELCAST_COMPLETE": "bash_complete", "COMP_WORDS": "modelcast build --o", "COMP_CWORD": "2"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIGHT)
+def test_nothing_heavy_is_imported_for(case: str) -> None:
+    call, variables = LIGHT[case]
     look = (
-        "import sys; from modelcast_builder.cli import main\n"
-        "try: main(['build', '--help'])\nexcept SystemExit: pass\n"
+        f"import sys; from modelcast_builder.cli import main\ntry: {call}\nexcept SystemExit: pass\n"
         "print([name for name in ('numpy', 'pandas', 'sklearn', 'nbclient', 'rich', 'yaml') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    done = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, env=os.environ | variables
+    )
+    *shown, heavy = done.stdout.splitlines()
+    assert "--out" in "".join(shown)
+    assert heavy == "[]"
 
 
 @pytest.mark.skipif(shutil.which("modelcast", path=str(Path(sys.executable).parent)) is None, reason="not installed")

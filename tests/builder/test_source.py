@@ -1,7 +1,11 @@
 """Where a repository comes from, what the model is called, and that no credential gets out."""
 
 import os
+import pty
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ from modelcast_builder.config import Config
 from modelcast_builder.credentials import host_of, redacted
 from modelcast_builder.document import Document
 from modelcast_builder.environment import Lock
-from modelcast_builder.errors import BuildError
+from modelcast_builder.errors import BuildError, MissingPart
 from modelcast_builder.report import Reporter
 from modelcast_builder.source import Source, fetch, model_name
 
@@ -86,6 +90,135 @@ def test_a_url_that_is_no_repository_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_a_repository_on_this_disk_is_cloned_at_its_ref(origin: Path, tmp_path: Path) -> None:
+    source = fetch(f"{origin}#v1", tmp_path)
+    assert (source.root / "file").read_text(encoding="utf-8") == "first"
+    assert (source.location, source.origin) == (f"{origin}#v1", str(origin))
+    git(origin, "remote", "add", "origin", f"https://user:{SECRET}@host/team/spam.git")
+    assert fetch(f"{origin}#v1", tmp_path / "again").origin == "https://host/team/spam.git"
+
+
+@pytest.mark.parametrize("name", ["bare.git", "a#b.git"])
+def test_a_bare_repository_on_this_disk_is_cloned(origin: Path, tmp_path: Path, name: str) -> None:
+    bare = tmp_path / name
+    git(tmp_path, "clone", "--quiet", "--bare", str(origin), str(bare))
+    contents = [
+        (fetch(f"{bare}{ref}", tmp_path / f"work{number}").root / "file").read_text(encoding="utf-8")
+        for number, ref in enumerate(("", "#feature/x"))
+    ]
+    assert contents == ["main", "feature"]
+
+
+def test_a_folder_of_a_repository_is_named_behind_its_ref(origin: Path, tmp_path: Path) -> None:
+    part = origin / "models" / "spam"
+    part.mkdir(parents=True)
+    commit(part, "part")
+    for number, rest in enumerate(("#main:models/spam", "#:models/spam/")):
+        source = fetch(f"file://{origin}{rest}", tmp_path / str(number))
+        assert (source.root / "file").read_text(encoding="utf-8") == "part"
+        assert (source.origin, source.location) == (None, f"file://{origin}{rest}")
+        assert source.commit == git(origin, "rev-parse", "main")
+        assert model_name(source, Config()) == "spam"
+
+
+@pytest.mark.parametrize("folder", ["nope", "file", "../../origins", "out"])
+def test_a_folder_that_the_repository_does_not_have_is_refused(origin: Path, tmp_path: Path, folder: str) -> None:
+    (origin / "out").symlink_to(tmp_path)
+    git(origin, "add", "out")
+    git(origin, "commit", "--quiet", "-m", "out")
+    with pytest.raises(BuildError) as refused:
+        fetch(f"file://{origin}#main:{folder}", tmp_path)
+    assert str(refused.value) == (
+        f"source: file://{origin} has no folder {folder!r} at 'main'. Write URL#REF:FOLDER with a folder of the repository"
+    )
+
+
+# What git would ask for.
+
+SAID = {
+    "fatal: could not read Username for 'https://h': terminal prompts disabled": (
+        "source: https://h/x wants credentials, and git has none that it takes. Check the address, store them for git "
+        "(a credential helper, a key in ssh's agent), or name a folder with a clone"
+    ),
+    "git@h: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease make sure": (
+        "source: https://h/x wants credentials, and git has none that it takes. Check the address, store them for git "
+        "(a credential helper, a key in ssh's agent), or name a folder with a clone"
+    ),
+    "Host key verification failed.\nfatal: Could not read from remote repository.": (
+        "source: ssh does not know the host of https://h/x. Connect to it once by hand, and accept its key"
+    ),
+    "fatal: unable to access 'https://h/x/': Could not resolve host: h": (
+        "https://h/x cannot be reached: Could not resolve host: h. Check the address and the network"
+    ),
+    "ssh: Could not resolve hostname h: Name or service not known\nfatal: Could not read from remote repository.": (
+        "https://h/x cannot be reached: ssh: Could not resolve hostname h: Name or service not known. "
+        "Check the address and the network"
+    ),
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_why_git_failed_is_one_line(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "git"
+    tool.write_text(f"#!/bin/sh\ncat >&2 <<'end'\n{said}\nend\nexit 128\n", encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises((BuildError, MissingPart)) as refused:
+        fetch("https://h/x", tmp_path)
+    assert str(refused.value) == SAID[said]
+    assert isinstance(refused.value, MissingPart) == ("cannot be reached" in SAID[said])
+
+
+class Locked(BaseHTTPRequestHandler):
+    """A server that gives nothing without a password."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_password_is_never_asked_for(tmp_path: Path) -> None:
+    """With a terminal at hand, where git would prompt."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/team/x.git"
+        program = f"""
+import fcntl, os, pathlib, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+assert os.open("/dev/tty", os.O_RDWR)
+from modelcast_builder.source import fetch
+try:
+    fetch({url!r}, pathlib.Path({str(tmp_path)!r}))
+except Exception as error:
+    print(error)
+"""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        try:
+            child.wait(timeout=60)
+        finally:
+            child.kill()
+            child.wait()
+            server.shutdown()
+        shown = os.read(ours, 65536)
+        os.close(ours)
+        os.close(theirs)
+    assert (
+        shown.decode().split()
+        == (
+            f"source: {url} wants credentials, and git has none that it takes. "
+            "Check the address, store them for git (a credential helper, a key in ssh's agent), or name a folder with a clone"
+        ).split()
+    )
+
+
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for name in (tmp_path / "nope", tmp_path / "file"):
@@ -148,10 +281,17 @@ def test_the_host_of_an_address_is_no_part_of_a_password(address: str, host: str
 
 
 def test_no_credential_of_the_url_is_in_a_refusal(tmp_path: Path) -> None:
-    with pytest.raises(BuildError) as refused:
+    with pytest.raises(MissingPart) as refused:
+        fetch(f"https://user:{SECRET}@127.0.0.1:9/x.git#main", tmp_path)
+    assert SECRET not in str(refused.value)
+    assert str(refused.value).startswith("https://127.0.0.1:9/x.git cannot be reached: Failed to connect to 127.0.0.1 ")
+    assert str(refused.value).endswith(". Check the address and the network")
+
+
+def test_a_password_with_a_slash_is_in_no_refusal_either(tmp_path: Path) -> None:
+    with pytest.raises((BuildError, MissingPart)) as refused:
         fetch(f"https://user:12/{SECRET}@127.0.0.1:9/x.git#main", tmp_path)
     assert SECRET not in str(refused.value)
-    assert "https://127.0.0.1:9/x.git cannot be cloned" in str(refused.value)
 
 
 def test_no_credential_of_the_origin_is_in_the_receipts(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import modelcast_runtime
 import pytest
+from modelcast_runtime.listening import listen
 
 # A caller of `serve` with a tiny application: /readyz as the real one has it, the rest says who answered.
 SCRIPT = """
@@ -143,18 +144,27 @@ def start(tmp_path: Path) -> Iterator[Start]:
     script = tmp_path / "command.py"
     script.write_text(SCRIPT)
     services: list[Service] = []
+    root = str(Path(modelcast_runtime.__file__).parent.parent)
 
     def begin(
-        *, workers: int = 1, env: dict[str, str] | None = None, wrap: tuple[str, ...] = (), **told: object
+        *,
+        workers: int = 1,
+        env: dict[str, str] | None = None,
+        wrap: tuple[str, ...] = (),
+        handed: socket.socket | None = None,
+        **told: object,
     ) -> Service:
-        root = str(Path(modelcast_runtime.__file__).parent.parent)
+        variables = {"PATH": os.environ["PATH"], "PYTHONPATH": root, **(env or {})}
+        if handed is not None and not wrap:
+            variables |= {"GUNICORN_FD": str(handed.fileno()), "GUNICORN_PID": str(os.getpid())}
         process = subprocess.Popen(
             [*wrap, sys.executable, str(script), json.dumps({"workers": workers, **told})],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": root, **(env or {})},
+            env=variables,
+            pass_fds=[] if handed is None else [handed.fileno()],
             start_new_session=True,
         )
         service = Service(process)
@@ -209,6 +219,15 @@ def test_a_taken_port_is_one_line_at_once(start: Start) -> None:
         port = other.getsockname()[1]
         service = start(port=port)
         assert service.wait(within=3) == 1
+    text = f"error: serve: port {port} on 127.0.0.1 is taken. Stop what listens there or choose another with --port\n"
+    assert service.rest == ("", text + BACK)
+
+
+def test_a_socket_that_another_process_was_given_is_not_ours(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        service = start(port=port, env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
+        assert service.wait(within=30) == 1
     text = f"error: serve: port {port} on 127.0.0.1 is taken. Stop what listens there or choose another with --port\n"
     assert service.rest == ("", text + BACK)
 
@@ -391,6 +410,33 @@ def test_sigterm_to_the_whole_group_lingers_as_sigterm_to_the_master_does(start:
     time.sleep(0.5)
     assert service.ask("/")["size"] == 0
     assert service.wait(within=3) == 0
+
+
+@pytest.mark.parametrize("way", ["gunicorn", "systemd"])
+def test_a_service_on_a_handed_listener_leaves_it_to_the_next(start: Start, way: str) -> None:
+    """Every request is answered, none waits for the kernel to send its handshake again, and soon by the next alone."""
+    with listen("127.0.0.1", 0) as handed:
+        port = handed.getsockname()[1]
+        as_systemd = ("bash", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{handed.fileno()}', "bash")
+        given: dict[str, Any] = {"gunicorn": {}, "systemd": {"wrap": as_systemd}}[way]
+        first = ready(start(handed=handed, port=port, drain_s=30, **given))
+        assert first.line == f"serving spam sha256:3f2a at http://127.0.0.1:{port}\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as idle:
+            second = ready(start(handed=handed, port=port, drain_s=0))
+            first.process.send_signal(signal.SIGTERM)
+            theirs = second.pids()
+            in_a_row, until = 0, time.monotonic() + 20
+            while in_a_row < 30:
+                in_a_row = in_a_row + 1 if second.ask()["pid"] in theirs else 0
+                assert time.monotonic() < until, "the first one still accepts"
+            idle.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            answer = b"".join(iter(lambda: idle.recv(65536), b""))
+            assert b"\r\nConnection: close\r\n" in answer
+        assert second.end(signal.SIGTERM) == 0
+        assert first.process.poll() is None, "it lingers for the connections that it has"
+        assert first.end(signal.SIGQUIT) == 0
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass  # the handshake is done by the listener that is left
 
 
 def test_sigquit_ends_at_once(start: Start) -> None:
