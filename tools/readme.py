@@ -20,7 +20,7 @@ def main() -> None:
     """Write both."""
     readme = ROOT / "README.md"
     readme.write_text(
-        _filled(readme.read_text(encoding="utf-8"), "settings", settings_table().strip()), encoding="utf-8"
+        filled(readme.read_text(encoding="utf-8"), "settings", settings_table().strip()), encoding="utf-8"
     )
     (ROOT / "docs" / "refusals.md").write_text(refusals(), encoding="utf-8")
 
@@ -37,7 +37,8 @@ def _title(path: Path) -> str:
     return f"**{name.replace('-', ' ').capitalize()}** ([sample](../sample-models/{path.parent.name}))"
 
 
-def _filled(text: str, name: str, content: str) -> str:
+def filled(text: str, name: str, content: str) -> str:
+    """The text, with what stands between the comments `name` and `/name` made anew."""
     pattern = re.compile(rf"(<!-- {name}.*?-->\n).*?(<!-- /{name} -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 

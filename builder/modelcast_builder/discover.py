@@ -17,7 +17,7 @@ from modelcast_builder.artifact.kinds import is_lfs_pointer
 from modelcast_builder.errors import BuildError
 from modelcast_builder.sight import Sight, listed, look, size_of
 
-_KNOWN = ".joblib .pkl .pickle .skops .onnx .ubj"
+_SERVED = ".joblib .pkl .pickle .skops"
 _DUMP = 'joblib.dump(model, "model.joblib")'
 # What a notebook of the first S2I builders defined: a function, which was called in the notebook's own place.
 _PREDICTOR = f"End the notebook with {_DUMP}, where model is the fitted estimator or Pipeline that predictor() asks"
@@ -88,7 +88,7 @@ def written(repo: Path, files: Sequence[Path], config: Named) -> Path:
             f"Name the one to serve in modelcast.yaml: `model: {found[0].as_posix()}`",
         )
     fix = _PREDICTOR if config.notebooks_key == "S2I_SOURCE_NOTEBOOK" else f"End the notebook with {_DUMP}"
-    raise _refused(f"{who} saved no model: expected one {_KNOWN} file in the repository", fix)
+    raise _refused(f"{who} saved no model: expected one {_SERVED} file in the repository", fix)
 
 
 # What is named.

@@ -157,13 +157,13 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
             return (
                 problems.too_slow(self._limits.body_s)
                 if self._current_request
-                else _header_too_slow(self._limits.header_s)
+                else header_too_slow(self._limits.header_s)
             )
         if status == HTTPStatus.REQUEST_URI_TOO_LONG:
-            return _request_line_too_long(cfg.limit_request_line)
+            return request_line_too_long(cfg.limit_request_line)
         if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-            return _header_too_large(cfg.limit_request_fields, cfg.limit_request_field_size)
-        return _FIXED.get(status, _FIXED[HTTPStatus.BAD_REQUEST])
+            return header_too_large(cfg.limit_request_fields, cfg.limit_request_field_size)
+        return FIXED.get(status, FIXED[HTTPStatus.BAD_REQUEST])
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
         return bool(self.worker.is_closing or super()._will_close(request, response_requires_close))
@@ -218,25 +218,28 @@ def _is_readable(transport: Any) -> bool:
     return bool(poll.poll(0))
 
 
-def _header_too_slow(seconds: float) -> Problem:
+def header_too_slow(seconds: float) -> Problem:
+    """408: the header did not come in time."""
     detail = f"The header did not come within {seconds:g} seconds (MODELCAST_LIMITS_HEADER_S). Send it in one go."
     return Problem(status=408, title="Too slow", detail=detail)
 
 
-def _request_line_too_long(limit: int) -> Problem:
+def request_line_too_long(limit: int) -> Problem:
+    """414: more bytes in the first line than the service reads."""
     detail = f"A request line may have at most {limit} bytes. Send what is in the query in the body."
     return Problem(
         status=414, title="Request line too long", detail=detail, expected=f"at most {limit} bytes", got="more"
     )
 
 
-def _header_too_large(fields: int, size: int) -> Problem:
+def header_too_large(fields: int, size: int) -> Problem:
+    """431: more header fields, or longer ones, than the service reads."""
     expected = f"at most {fields} fields of at most {size} bytes"
     detail = f"A header may have {expected}. Send fewer fields, or shorter ones."
     return Problem(status=431, title="Header too large", detail=detail, expected=expected, got="more")
 
 
-_FIXED = {
+FIXED = {
     400: Problem(
         status=400,
         title="Not HTTP",

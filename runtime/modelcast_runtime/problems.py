@@ -94,12 +94,12 @@ def listed(texts: Iterable[str], most: int | None = MOST_LISTED) -> str:
 
 
 def not_json(at: str, got: str = "something else") -> Problem:
-    """400: the parser stopped at this line and column."""
+    """400: what stands at this line and column is no JSON."""
     return _content("Not JSON", at, "JSON", got, "NaN, Infinity, comments and trailing commas are not JSON.")
 
 
 def not_utf8(body: bytes, start: int, within: str = "") -> Problem:
-    """400: the bytes from `start` on are no text."""
+    """400: the body is no text from the byte `start` on."""
     line = body.count(b"\n", 0, start) + 1
     return _content("Not UTF-8", f"{within}line {line}", "UTF-8", "other bytes", "Encode the body as UTF-8.")
 
@@ -170,7 +170,7 @@ def unknown_category(at: str, known: Sequence[object], kind: str) -> Problem:
 
 
 def missing_input(at: str, names: Sequence[str]) -> Problem:
-    """400: names of the signature that a row or a header lacks, all of them."""
+    """400: a row or a header lacks inputs of the model; all of them are named."""
     expected = f"also {listed(map(quoted, names), most=None)}"
     return _content("Missing input", at, expected, "nothing", "Send every input; GET /schema lists them.")
 
@@ -204,7 +204,7 @@ def no_rows(at: str) -> Problem:
 
 
 def bad_question(key: str) -> Problem:
-    """400: a query parameter of ours with a value that it does not take."""
+    """400: a query parameter of the service's with a value that it does not take."""
     return _content("Bad question", f"?{key}", "true or false", "something else", "Send one of these, or neither.")
 
 
@@ -268,7 +268,7 @@ def _too_much(title: str, most: str, setting: str, advice: str) -> Problem:
 
 
 def unsupported_media_type(accepted: Sequence[str] = _READ) -> Problem:
-    """415, with `Accept` (RFC 9110, 15.5.16)."""
+    """415: a Content-Type that is not read; answered with `Accept` (RFC 9110, 15.5.16)."""
     return _unsupported("Unsupported media type", "Content-Type", accepted, "Accept")
 
 
@@ -278,7 +278,7 @@ def unsupported_charset() -> Problem:
 
 
 def unsupported_encoding() -> Problem:
-    """415, with `Accept-Encoding`."""
+    """415: a compression that is not read; answered with `Accept-Encoding`."""
     return _unsupported("Unsupported encoding", "Content-Encoding", ("gzip", "deflate"), "Accept-Encoding")
 
 
@@ -290,6 +290,6 @@ def _unsupported(title: str, what: str, accepted: Sequence[str], answer: str = "
 
 
 def internal_error() -> Problem:
-    """500: our fault or the model's."""
+    """500: the service or the model failed, and the request is not to blame."""
     detail = "The model or the service failed on this request; its log has the reason. Tell who runs it."
     return Problem(status=500, title="Internal error", detail=detail)

@@ -374,7 +374,7 @@ REFUSED = {
         "notes.txt",
         b"tree\nof life",
         "notes.txt is no kind of model that is known. "
-        "Known are .joblib .pkl .pickle .skops .onnx .ubj and MLflow's MLmodel folders",
+        "Served are .joblib .pkl .pickle .skops and MLflow's MLmodel folders",
     ),
 }
 

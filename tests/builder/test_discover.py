@@ -324,7 +324,7 @@ def test_a_link_that_leads_out_is_no_model(tmp_path: Path) -> None:
     assert discover(repo, Config()).artifact == repo / "model.joblib"
 
 
-NONE = "expected one .joblib .pkl .pickle .skops .onnx .ubj file in the repository"
+NONE = "expected one .joblib .pkl .pickle .skops file in the repository"
 WRITTEN: dict[str, tuple[list[str], Config, str]] = {
     "the one of a known kind": (["m.joblib", "plot.png", "data/train.pkl", "a.json"], Config(), "m.joblib"),
     "JSON by content": (["plot.png", "xgb.json"], Config(), "xgb.json"),

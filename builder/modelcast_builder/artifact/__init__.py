@@ -72,9 +72,7 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
     kind = kind or kind_of(path)
     if kind is None:
         problem = f"{path.name} is no kind of model that is known"
-        raise BuildError(
-            "artifact", problem, "Known are .joblib .pkl .pickle .skops .onnx .ubj and MLflow's MLmodel folders"
-        )
+        raise BuildError("artifact", problem, "Served are .joblib .pkl .pickle .skops and MLflow's MLmodel folders")
     if kind == "mlflow":
         return _logged(path)
     size = path.stat().st_size

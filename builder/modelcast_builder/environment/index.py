@@ -21,7 +21,7 @@ NEVER_BUILT = (
 )
 """Building these takes compilers and up to an hour, then fails: without a wheel they are refused at once."""
 FOR_GPUS = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")
-"""330 MB by which XGBoost trains on several GPUs at once; it imports and scores without them, PyTorch does not."""
+"""335 MB by which XGBoost trains on several GPUs at once; it imports and scores without them, PyTorch does not."""
 PYTHONS = tuple(f"3.{minor}" for minor in range(6, 16))
 """Which Pythons to ask about when there is no wheel for ours."""
 

@@ -1,0 +1,1 @@
+"""What the Makefile calls, and what writes the generated parts of the documentation."""
