@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/bash
 READY := .venv/ready
 
-.PHONY: help setup demo check test e2e matrix image wheelhouse lock clean
+.PHONY: help setup demo check test e2e matrix image wheelhouse docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -22,7 +22,10 @@ check: $(READY) ## ruff, mypy, shellcheck
 test: $(READY) ## every test that needs no container engine
 	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix -m "not long" --numprocesses 2 --dist loadgroup
 
-e2e: $(READY) ## engine, base image, real s2i, hardened containers (root and apt)
+docs: $(READY) ## the documentation as a site, in build/site; every link in it is checked
+	@tools/docs.sh
+
+e2e: $(READY) docs ## the site, engine, base image, real s2i, hardened containers (root and apt)
 	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix -m long --numprocesses 2 --dist loadgroup
 	@.venv/bin/python -m pytest tests/e2e
 

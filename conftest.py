@@ -14,6 +14,7 @@ LONG = {
     "test_environment.py",
     "test_fuzzed.py",
     "test_git.py",
+    "test_guides.py",
     "test_immutable.py",
     "test_init.py",
     "test_install.py",

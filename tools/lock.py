@@ -55,6 +55,7 @@ def write_hashed(as_of: str) -> None:
     wheelhouse = resolve([*builder, *MODEL_NAMES, *EXTRA_NAMES], as_of, packaged)
     development = [*builder, *groups("test", "model", "lint"), *BUILD_BACKEND]
     for file, entries in (
+        ("docs", groups("docs")),
         ("builder", builder),
         ("wheelhouse", [*builder, *MODEL_NAMES, *EXTRA_NAMES]),
         ("dev", development),

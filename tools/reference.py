@@ -1,6 +1,7 @@
 """Fills the tables of docs/reference/ with what the code says of itself."""
 
 import inspect
+import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -28,6 +29,7 @@ from modelcast_runtime.store import Store
 from prometheus_client.parser import text_string_to_metric_families
 
 from tools.readme import filled
+from tools.rooms import BUILDER, RUNTIME, rooms
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _WIDTH = 100
@@ -35,19 +37,21 @@ _WIDTH = 100
 
 def main() -> None:
     """Write every page again."""
-    for page, text in pages().items():
-        page.write_text(text, encoding="utf-8")
+    for page in FOLDER.glob("*.md"):
+        page.write_text(made(page), encoding="utf-8")
 
 
-def pages() -> dict[Path, str]:
-    """Each page with its tables made anew; what stands around them is written by hand."""
-    written: dict[Path, str] = {}
-    for page in sorted(FOLDER.glob("*.md")):
-        text = page.read_text(encoding="utf-8")
-        for name, table in TABLES.items():
-            text = filled(text, name, table().strip())
-        written[page] = text
-    return written
+def made(page: Path) -> str:
+    """A page with its tables made anew; what stands around them is written by hand."""
+    text = page.read_text(encoding="utf-8")
+    for name in tables_of(text):
+        text = filled(text, name, TABLES[name]().strip())
+    return text
+
+
+def tables_of(text: str) -> list[str]:
+    """The names of the tables that a page shows."""
+    return re.findall(r"^<!-- /([\w-]+) -->$", text, re.MULTILINE)
 
 
 def settings() -> str:
@@ -178,12 +182,12 @@ CASES: dict[Callable[..., Problem], tuple[Any, ...]] = {
     problems.other_labels: ("$.plan", "$.age"),
     problems.no_room: (("proba",),),
     problems.wrong_form: ("$", "an object or a list", "string"),
-    problems.wrong_type: (_AT, "number", "string"),
-    problems.null_refused: (_AT, "number"),
-    problems.out_of_range: (_AT, "number of at least 0", "a smaller number"),
+    problems.wrong_type: (_AT, "a number", "string"),
+    problems.null_refused: (_AT, "a number"),
+    problems.out_of_range: (_AT, "a number of at least 0", "a smaller number"),
     problems.unknown_category: ("$.instances[0].plan", ("free", "paid"), "string"),
     problems.missing_input: ("$.instances[0]", _NAMES),
-    problems.extra_input: ("$.instances[0]", _NAMES, "plam"),
+    problems.extra_input: ("$.instances[0]", _NAMES, "another name"),
     problems.duplicate_input: ("line 1",),
     problems.wrong_length: ("$.instances[0]", _NAMES, 3),
     problems.ragged: ("$.columns.plan", 2, 3),
@@ -258,6 +262,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "exit-codes": exit_codes,
     "commands": commands,
+    "builder": lambda: _table(("room", "what it is for"), rooms(BUILDER)),
+    "runtime": lambda: _table(("room", "what it is for"), rooms(RUNTIME)),
 }
 
 

@@ -1,0 +1,107 @@
+"""The pages of the documentation lead somewhere, and what is made of code is as the code is."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from modelcast_runtime import connection, problems
+from modelcast_runtime.problems import Problem
+
+from tools import reference
+from tools.rooms import BUILDER
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+# What a guide shows and no test of the guides executes needs one of these, and nobody is promised its output.
+ELSEWHERE = ("make", "s2i", "docker", "oc", "kubectl", ". .venv/bin/activate")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def prose(page: Path) -> str:
+    """The page without its code."""
+    return re.sub(r"^ *```.*?^ *```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings' addresses, as GitHub and MyST make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links(page: Path) -> Iterator[tuple[Path, str]]:
+    """Where the links of a page that stay in the repository lead: a path and the anchor there."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if "://" not in target:
+            place, _, anchor = target.partition("#")
+            yield (page.parent / place).resolve() if place else page, anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    dead = [
+        f"{target}#{anchor}"
+        for target, anchor in links(page)
+        if not target.exists() or (anchor and anchor not in anchors(target))
+    ]
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:docs|tests|tools|s2i|sample-models|decisions)/[\w./-]*\w)`", page.read_text("utf-8"))
+    assert [name for name in named if not any((folder / name).exists() for folder in (ROOT, ROOT / "docs"))] == []
+
+
+def test_every_page_is_on_the_site() -> None:
+    listed = re.findall(r"^([\w/*-]+)$", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    found = {path for name in listed for path in (ROOT / "docs").glob(f"{name}.md")}
+    assert {page for page in PAGES if page.parent != ROOT} - found == {ROOT / "docs" / "index.md"}
+
+
+@pytest.mark.parametrize("page", sorted(reference.FOLDER.glob("*.md")), ids=name_of)
+def test_a_page_of_reference_is_as_the_code_is(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert reference.tables_of(text) != []
+    assert text == reference.made(page), "write it again: python -m tools.reference"
+
+
+def test_every_table_has_its_page() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in reference.FOLDER.glob("*.md")]
+    assert sorted(name for text in pages for name in reference.tables_of(text)) == sorted(reference.TABLES)
+
+
+@pytest.mark.parametrize("module", [problems, connection])
+def test_every_problem_is_in_the_reference(module: object) -> None:
+    makers = {
+        made
+        for name, made in inspect.getmembers(module, inspect.isfunction)
+        if made.__module__ == module.__name__ and inspect.signature(made).return_annotation in (Problem, "Problem")
+        if not name.startswith("_")
+    }
+    assert makers
+    assert makers - reference.CASES.keys() == {problems.of_status} & makers
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=name_of)
+def test_what_a_guide_does_not_execute_needs_an_engine_or_a_cluster(guide: Path) -> None:
+    for block in re.findall(r"^```sh\n(.*?)^```$", guide.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        assert [line for line in block.splitlines() if not line.startswith(ELSEWHERE)] == []
+    assert guide.read_text(encoding="utf-8").count("```console\n") >= 3
+
+
+def test_the_rooms_of_the_architecture_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| \w+ \| (`.*?) \|", page.partition("## The service")[0], re.MULTILINE)
+    named = {name for row in table for name in re.findall(r"`([\w/]+)`", row)}
+    assert len(table) == 8
+    assert [name for name in named if not ((BUILDER / name).is_dir() or (BUILDER / f"{name}.py").is_file())] == []
+    listed = (reference.FOLDER / "rooms.md").read_text(encoding="utf-8")
+    assert listed.count("\n| `") > 90
+    assert re.findall(r"^\| `\S+` \|  \|$", listed, re.MULTILINE) == []
