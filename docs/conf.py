@@ -10,7 +10,9 @@ extensions = ["myst_parser"]
 html_theme = "furo"
 html_copy_source = False
 html_show_sphinx = False
+smartquotes = False  # `--option` stays two hyphens
 myst_heading_anchors = 3
+suppress_warnings = ["misc.highlighting_failure"]  # "..." is no JSON; colours are all that is lost
 
 
 def setup(app: Sphinx) -> None:
