@@ -161,7 +161,7 @@ class Document(Section, frozen=True, kw_only=True):
     code: tuple[str, ...] | None = None
     """Own modules that travel with the model, where they are not found by themselves."""
     trusted: tuple[Named, ...] = ()
-    """Classes and functions that a skops file may name beside the libraries' and the repository's, as module:name or module:*."""
+    """Classes and functions that a skops file may name beside those that are known, as module:name or module:*."""
     python: str | None = None
     """The Python that the model needs; the build is refused under another."""
     wheels: str | None = None
