@@ -6,15 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from modelcast_builder import cli
 from modelcast_runtime import connection, problems
 from modelcast_runtime.problems import Problem
+from modelcast_runtime.settings import SETTINGS
 
 from tools import reference
-from tools.rooms import BUILDER
+from tools.rooms import BUILDER, RUNTIME
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+VARIABLES = {name for row in SETTINGS for name in row.env} | {
+    name
+    for package in (BUILDER, RUNTIME)
+    for path in package.rglob("*.py")
+    for name in re.findall(r"\bMODELCAST_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+}
 # What a page shows and no test executes needs one of these, and its output is not shown.
 ELSEWHERE = ("make", "s2i", "docker", "oc", "kubectl", ". .venv/bin/activate")
 
@@ -57,6 +65,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     named = re.findall(r"`((?:docs|tests|tools|s2i|sample-models|decisions)/[\w./-]*\w)`", page.read_text("utf-8"))
     assert [name for name in named if not any((folder / name).exists() for folder in (ROOT, ROOT / "docs"))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_target_and_variable_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^\$ )modelcast (\w+)", text, re.MULTILINE)) <= cli.main.commands.keys()
+    assert set(re.findall(r"(?:`|^\$ )make (\w+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"\bMODELCAST_[A-Z_]*[A-Z]\b", text)) <= VARIABLES
 
 
 def test_every_page_is_on_the_site() -> None:
