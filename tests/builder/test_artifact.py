@@ -413,6 +413,10 @@ def test_deep_and_doubling_nests_cost_nothing(nest: bytes, use: bytes, save: Cal
     assert time.process_time() - began < 2
 
 
+def test_an_escape_that_is_none_warns_nobody(save: Callable[..., Path]) -> None:
+    assert artifact.scan(save(b"S'\\o'\n.")).root == ("builtins", "str")
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_gives_an_artifact_or_a_refusal(data: st.DataObject, save: Callable[..., Path]) -> None:

@@ -8,6 +8,7 @@ for later (string keys, tuples), never hash or compare what the pickle holds, an
 import codecs
 import pickle
 import struct
+import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ class Replay(pickle._Unpickler):  # noqa: SLF001 - joblib reads with it too
         self.append = self.stack.append
         self.proto = 0
         try:
-            self._run()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about escapes in a text that are none: its writer's matter
+                self._run()
         except _Stop as stop:
             return stop.root
 
