@@ -249,9 +249,14 @@ def commands() -> str:
     """The help of every command of `modelcast`."""
     texts = [
         command.get_help(click.Context(command, info_name=f"modelcast {name}", terminal_width=_WIDTH))
-        for name, command in sorted(cli.main.commands.items())
+        for name, command in _commands()
     ]
     return "\n".join(f"```text\n{text}\n```\n" for text in texts)
+
+
+def _commands() -> Iterator[tuple[str, click.Command]]:
+    for name in cli.main.list_commands(click.Context(cli.main)):
+        yield name, cli.main.commands[name]
 
 
 TABLES: dict[str, Callable[[], str]] = {
