@@ -32,8 +32,8 @@ e2e: $(READY) docs ## the site, engine, base image, real s2i, hardened container
 matrix: $(READY) ## scikit-learn 1.3 to newest x six kinds of models x three formats (20 minutes)
 	@.venv/bin/python -m pytest tests/matrix -p no:randomly
 
-image: $(READY) ## modelcast-builder, by the engine that runs (BASE_IMAGE=... for another base)
-	@tools/image.sh modelcast-builder
+image: $(READY) ## modelcast-builder and modelcast-runtime, by the engine that runs (BASE_IMAGE=... for another base)
+	@tools/image.sh modelcast-builder modelcast-runtime
 
 wheelhouse: $(READY) ## the wheels that the image carries, in build/
 	@.venv/bin/python tools/wheelhouse.py

@@ -50,12 +50,14 @@ def write_packaged(as_of: str) -> None:
 def write_hashed(as_of: str) -> None:
     """The locks of the checkout, with hashes: each installs with `--require-hashes`, by pip or by uv."""
     packaged = [line for file in ("model", "extras", "runtime") for line in read(LOCKS / f"{file}.txt")]
-    builder = [*dependencies("builder"), *dependencies("runtime"), *dependencies("runtime", extra="onnx")]
+    runtime = [*dependencies("runtime"), *dependencies("runtime", extra="onnx")]
+    builder = [*dependencies("builder"), *runtime]
     # The runtime's numpy is whichever the model has; in the builder's environment it is the locked one.
     wheelhouse = resolve([*builder, *MODEL_NAMES, *EXTRA_NAMES], as_of, packaged)
     development = [*builder, *groups("test", "model", "lint"), *BUILD_BACKEND]
     for file, entries in (
         ("docs", groups("docs")),
+        ("runtime", runtime),
         ("builder", builder),
         ("wheelhouse", [*builder, *MODEL_NAMES, *EXTRA_NAMES]),
         ("dev", development),

@@ -167,6 +167,35 @@ def predict(bundle: Path, file: Path, proba: bool, out: Path | None) -> None:
     sys.exit(commands.predict(bundle, file, os.environ, proba=proba, out=out))
 
 
+def _reference(_: click.Context, __: click.Parameter, text: str) -> str:
+    from modelcast_builder.images import parse_reference
+
+    try:
+        return parse_reference(text).text
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from wrong
+
+
+@_examples("modelcast image . -t penguins", "modelcast image ./bundle -t registry.example.com/team/penguins:1 --push")
+@main.command()
+@click.argument("src_or_bundle")
+@click.option(
+    "-t", "--tag", "name", required=True, callback=_reference, help="The image's name: [REGISTRY/]NAME[:TAG]."
+)
+@click.option("--builder", metavar="IMAGE", help="Assemble SRC in this S2I builder image, as s2i would.")
+@click.option(
+    "--push", "is_pushed", is_flag=True, help="Push the image, and print its name with the registry's digest."
+)
+def image(src_or_bundle: str, name: str, builder: str | None, is_pushed: bool) -> None:
+    """Make a container image of SRC_OR_BUNDLE on the image modelcast-runtime; a repository is built first.
+
+    MODELCAST_RUNTIME_IMAGE names another runtime image, MODELCAST_ENGINE the engine (docker, podman).
+    """
+    from modelcast_builder import commands
+
+    click.echo(commands.image(src_or_bundle, name, os.environ, builder=builder, is_pushed=is_pushed))
+
+
 @_examples("modelcast wheels .", "modelcast wheels . --out vendor")
 @main.command()
 @click.argument("src", shell_complete=_folder)

@@ -16,10 +16,20 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
-from modelcast_builder import build_variables, environment, parameters, pipeline, rebuild, source_tree, starter
+from modelcast_builder import (
+    build_variables,
+    environment,
+    images,
+    parameters,
+    pipeline,
+    rebuild,
+    source_tree,
+    starter,
+)
 from modelcast_builder.clone import git_address
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
+from modelcast_builder.errors import BuildError
 from modelcast_builder.rebuild import Servable
 from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
@@ -73,6 +83,32 @@ def predict(bundle: Path, file: Path, variables: Mapping[str, str], *, proba: bo
     options = [*(["--proba"] if proba else []), *([f"--out={out.resolve()}"] if out else [])]
     command = [_runtime(serving), "predict", str(bundle.resolve()), str(file.resolve()), *options]
     return subprocess.run(command, check=False).returncode
+
+
+def image(source: str, name: str, variables: Mapping[str, str], *, builder: str | None, is_pushed: bool) -> str:
+    """Make an image, and push it if that is wanted; its reference."""
+    reporter, reference = _reporter(), images.parse_reference(name)
+    engine = images.find_engine(variables)
+    if builder is None:
+        made = _on_runtime(source, build_settings(variables), engine, reporter)
+    elif is_bundle(Path(source)):
+        problem = f"{source} is a bundle, and an S2I builder assembles a repository"
+        raise BuildError("image", problem, "Leave --builder out, or name the repository")
+    else:
+        made = images.through_s2i(source, builder, reference, variables, engine)
+    images.tag(made, reference, engine)
+    return images.push(reference, engine) if is_pushed else reference.text
+
+
+def _on_runtime(source: str, settings: BuildSettings, engine: images.Engine, reporter: Reporter) -> str:
+    base = images.inspect_base(
+        settings.variables.get("MODELCAST_RUNTIME_IMAGE", "").strip() or "modelcast-runtime", engine
+    )
+    with _bundle_of(source, settings, reporter) as (bundle, own):
+        is_native = bundle.manifest.compilation.backend == "native"
+        serving = _serving_environment(bundle, settings, reporter, own) if is_native else None
+    with reporter.step("image"):
+        return images.on_runtime(bundle, serving, base, engine, reporter)
 
 
 def wheels(source: str, out: Path | None, variables: Mapping[str, str]) -> Sequence[Path]:

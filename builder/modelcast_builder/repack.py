@@ -22,11 +22,22 @@ def repack(distribution: Distribution, root: Path, into: Path) -> Path:
     stem = described.name.removesuffix(".dist-info")
     wheel = into / f"{stem}-{_tag(distribution)}.whl"
     members = (
-        Member(name=name, content=file.read_bytes(), is_executable=bool(file.stat().st_mode & 0o100))
+        Member(
+            name=name,
+            content=_unplaced(file.read_bytes(), root),
+            is_executable=bool(file.stat().st_mode & 0o100),
+        )
         for name, file in _members(distribution, root, stem)
     )
     wheel_file.write(wheel, members, described.name)
     return wheel
+
+
+def _unplaced(content: bytes, root: Path) -> bytes:
+    """A script as wheels have it: whoever installs it writes the interpreter of its own environment."""
+    first, newline, rest = content.partition(b"\n")
+    is_placed = first.startswith(b"#!" + bytes(root / "bin") + b"/python")
+    return b"#!python" + newline + rest if is_placed else content
 
 
 def _folder(distribution: Distribution) -> str:

@@ -14,6 +14,7 @@ TOOLS = ROOT / "tools"
 SAMPLES = ROOT / "sample-models"
 # A registry's name in front, so that s2i asks no public registry about it.
 BUILDER = "localhost/modelcast-builder:e2e"
+RUNTIME = "localhost/modelcast-runtime:e2e"
 
 Start = Callable[..., Service]
 
@@ -55,9 +56,15 @@ def base(engine: None) -> str:
 
 @pytest.fixture(scope="session")
 def builder(engine: None) -> str:
-    """The S2I builder image, made from this checkout."""
-    tool("image.sh", BUILDER)
+    """The S2I builder image, made from this checkout, with the runtime image beside it."""
+    tool("image.sh", BUILDER, RUNTIME)
     return BUILDER
+
+
+@pytest.fixture(scope="session")
+def runtime(builder: str) -> str:
+    """The small image that bundles are laid on."""
+    return RUNTIME
 
 
 @pytest.fixture(scope="session")
