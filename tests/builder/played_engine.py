@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+FOR_EVER = -1
+"""The exit code of a command that does not end by itself."""
 PROGRAM = """#!{python} -IS
-import json, pathlib, shutil, sys
+import json, pathlib, shutil, signal, sys
 here = pathlib.Path({folder!r})
 asked = sys.argv[1:]
 with (here / "asked").open("a") as log:
@@ -22,6 +24,8 @@ if "--digestfile" in asked:
     pathlib.Path(asked[asked.index("--digestfile") + 1]).write_text("sha256:" + "b" * 64)
 sys.stdout.write(out)
 sys.stdout.flush()
+if code == {for_ever}:
+    signal.pause()
 sys.stderr.write(err)
 sys.exit(code)
 """
@@ -54,7 +58,7 @@ def play(folder: Path, name: str = "docker") -> PlayedEngine:
     """Write the program."""
     folder.mkdir(exist_ok=True)
     program = folder / name
-    program.write_text(PROGRAM.format(python=sys.executable, folder=str(folder)), encoding="utf-8")
+    program.write_text(PROGRAM.format(python=sys.executable, folder=str(folder), for_ever=FOR_EVER), encoding="utf-8")
     program.chmod(0o755)
     engine = PlayedEngine(folder=folder, name=name)
     engine.answers({"version": "Client: Docker Engine - Community\n"})

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,11 +19,12 @@ from modelcast_builder.images.dockerfile import Assembled, Laid
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Compilation
 
-from tests.builder.played_engine import PlayedEngine, play
+from tests.builder.played_engine import FOR_EVER, PlayedEngine, play
 
 MakeBundle = Callable[..., Path]
 HERE = Path(__file__).parent / "images"
 BASE = Base(image="modelcast-runtime", python="3.11", platform="linux-x86_64", glibc="2.36")
+LAID = Path("laid/opt/app-root/bundle")
 FACTS = '["3.11", "linux-x86_64", "2.36"]'
 DIGEST = "sha256:" + "a" * 64
 S2I_LABELS = json.dumps({"Labels": {"io.openshift.s2i.scripts-url": "image:///usr/libexec/s2i"}})
@@ -91,9 +94,9 @@ def test_the_same_bundle_is_the_same_layer(make_bundle: MakeBundle, tmp_path: Pa
         files = sorted(place.rglob("*"))
         seen.append({path.relative_to(place): (path.stat().st_mode, path.stat().st_mtime) for path in files})
     assert seen[0] == seen[1]
-    assert {time for _, time in seen[0].values()} == {staging.EPOCH_S}
-    assert seen[0][Path("bundle/model.joblib")][0] == 0o100644
-    assert open_bundle(tmp_path / "two" / "bundle").digest == open_bundle(root).digest
+    assert {time for _, time in seen[0].values()} == {dockerfile.EPOCH_S}
+    assert seen[0][LAID / "model.joblib"][0] == 0o100644
+    assert open_bundle(tmp_path / "two" / LAID).digest == open_bundle(root).digest
 
 
 @pytest.fixture
@@ -193,10 +196,10 @@ def test_a_compiled_bundle_is_laid_on_and_proven_then_named(engine: PlayedEngine
         "--security-opt", "no-new-privileges", "sha256:made", "modelcast-runtime", "selftest",
     ]  # fmt: skip
     assert tag == ["tag", "sha256:made", "team/array:1"]
-    assert sorted(path.name for path in engine.context.iterdir()) == ["Dockerfile", "bundle"]
-    assert open_bundle(engine.context / "bundle").digest == open_bundle(Path(compiled)).digest
+    assert sorted(path.name for path in engine.context.iterdir()) == ["Dockerfile", "laid"]
+    assert open_bundle(engine.context / LAID).digest == open_bundle(Path(compiled)).digest
     written = (engine.context / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    assert written[:2] == ["FROM modelcast-runtime", "COPY bundle /opt/app-root/bundle"]
+    assert written[:2] == ["FROM modelcast-runtime", "COPY laid/ /"]
     assert f'"modelcast.bundle-digest"="{open_bundle(Path(compiled)).digest}"' in written[4]
 
 
@@ -407,6 +410,19 @@ def test_a_refused_repository_ends_with_the_assemblys_own_line(
     done = image(str(repository), "-t", "a", "--builder", "modelcast-builder")
     assert (done.exit_code, done.stdout) == (code, "")
     assert done.stderr == said + line.format(repository)
+
+
+def test_a_command_that_is_told_to_stop_does_not_wait_for_the_engine(engine: PlayedEngine, repository: Path) -> None:
+    engine.answers({"image inspect --format": S2I_LABELS, "build": (FOR_EVER, "building\n", "")})
+    command = [sys.executable, "-m", "modelcast_builder", "image", str(repository), "-t", "a", "--builder", "b"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as made:
+        assert made.stderr is not None
+        assert made.stderr.readline() == "building\n"
+        made.terminate()
+        try:
+            assert made.wait(timeout=60) == 143
+        finally:
+            made.kill()
 
 
 @pytest.mark.parametrize(

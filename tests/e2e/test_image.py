@@ -1,6 +1,7 @@
 """`modelcast image`: a model on the small runtime image, pushed to a real registry, pulled by its digest, and served."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from modelcast_builder.images import dockerfile
+from modelcast_builder.errors import MissingPart
+from modelcast_builder.images import dockerfile, find_engine, parse_reference, push
 from modelcast_builder.images.dockerfile import Assembled
 from modelcast_runtime.bundle import Bundle, open_bundle
 
@@ -143,7 +145,7 @@ def test_the_same_bundle_is_the_same_image_and_asks_no_index(
     look = (
         "ls -A /tmp; cd /opt/app-root; ls; find . ! -user root ! -path './src*'; grep -rl test-cache environment/bin; :"
     )
-    assert docker("run", "--rm", AGAIN, "sh", "-c", look).splitlines() == ["bundle", "environment", "src", "."]
+    assert docker("run", "--rm", AGAIN, "sh", "-c", look).splitlines() == ["bundle", "environment", "src"]
 
 
 def test_labels_say_which_model_it_is(pushed: Pushed) -> None:
@@ -207,37 +209,35 @@ def test_a_repository_that_its_builder_refuses_ends_with_that_line(modelcast: Mo
     assert docker("image", "ls", "--quiet", LOST) == ""
 
 
-def test_a_registry_that_cannot_be_reached_is_one_line(pushed: Pushed, modelcast: Modelcast, runtime: str) -> None:
-    name = "127.0.0.1:9/team/breast-cancer"
+def refused(address: str, image: str) -> str:
+    """What a push to a registry ends with."""
+    name = parse_reference(f"{address}/team/breast-cancer:1")
+    docker("tag", image, name.text)
     try:
-        done = modelcast.run("image", pushed.bundle.root, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
+        with pytest.raises(MissingPart) as missing:
+            push(name, find_engine(os.environ))
     finally:
-        docker("image", "rm", "--force", name)
-    assert (done.returncode, done.stdout) == (3, "")
-    told = done.stderr.splitlines()[-1]
-    assert told.startswith("error: push: the registry 127.0.0.1:9 cannot be reached: ")
-    assert told.endswith(". See that it runs and that the engine trusts it, or correct the name after -t.")
+        docker("image", "rm", "--force", name.text)
+    return str(missing.value)
 
 
-def test_a_registry_that_wants_a_password_is_one_line(
-    pushed: Pushed, modelcast: Modelcast, runtime: str, tmp_path: Path
-) -> None:
+def test_a_registry_that_cannot_be_reached_is_one_line(base: str) -> None:
+    told = refused("127.0.0.1:9", base)
+    assert told.startswith("push: the registry 127.0.0.1:9 cannot be reached: ")
+    assert told.endswith(
+        "connection refused. See that it runs and that the engine trusts it, or correct the name after -t"
+    )
+    assert "\n" not in told
+
+
+def test_a_registry_that_wants_a_password_is_one_line(base: str, tmp_path: Path) -> None:
     (tmp_path / "users").touch()
-    auth = {
-        "REGISTRY_AUTH": "htpasswd",
-        "REGISTRY_AUTH_HTPASSWD_REALM": "r",
-        "REGISTRY_AUTH_HTPASSWD_PATH": str(tmp_path / "users"),
-    }
-    with running(tool("registry.sh"), tmp_path, **auth) as address:
-        name = f"{address}/team/breast-cancer"
-        try:
-            done = modelcast.run("image", pushed.bundle.root, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
-        finally:
-            docker("image", "rm", "--force", name)
-    assert (done.returncode, done.stdout) == (3, "")
-    told = done.stderr.splitlines()[-1]
-    assert told.startswith(f"error: push: the registry {address} refuses these credentials, or wants some: ")
-    assert told.endswith(f". Run `docker login {address}` with an account that may push there.")
+    settings = {"REGISTRY_AUTH_HTPASSWD_REALM": "r", "REGISTRY_AUTH_HTPASSWD_PATH": str(tmp_path / "users")}
+    with running(tool("registry.sh"), tmp_path, REGISTRY_AUTH="htpasswd", **settings) as address:
+        told = refused(address, base)
+    assert told.startswith(f"push: the registry {address} refuses these credentials, or wants some: ")
+    assert told.endswith(f". Run `docker login {address}` with an account that may push there")
+    assert "\n" not in told
 
 
 def test_an_engine_that_does_not_answer_is_one_line(pushed: Pushed, modelcast: Modelcast) -> None:

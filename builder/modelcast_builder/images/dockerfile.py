@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-ENVIRONMENT = "/opt/app-root/environment"
-BUNDLE = "/opt/app-root/bundle"
-INSTALL = "/opt/modelcast/install /opt/modelcast/bin/python"
+APP_ROOT = "/opt/app-root"
+INSTALL = f"/opt/modelcast/install /opt/modelcast/bin/python {APP_ROOT}/environment"
+EPOCH_S = 315_532_800
+"""1980, the earliest that a zip file can tell; `s2i/install` writes it too."""
+LAID = "laid"
+"""A folder that is copied over the root, with every folder on the way: an engine would give those the time of day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +43,17 @@ def laid(image: Laid) -> str:
         "USER 0",
         "COPY wheels /tmp/wheels",
         "COPY requirements.txt /tmp/requirements.txt",
-        f"RUN {INSTALL} {ENVIRONMENT} --find-links /tmp/wheels --requirement /tmp/requirements.txt",
+        f"RUN {INSTALL} --find-links /tmp/wheels --requirement /tmp/requirements.txt \\",
+        f"    && mkdir -p /{LAID}{APP_ROOT} && mv {APP_ROOT}/environment /{LAID}{APP_ROOT}/ \\",
+        f"    && touch --date=@{EPOCH_S} /{LAID}{APP_ROOT} /{LAID}/opt /{LAID}",
         "",
     ]
-    taken = [f"COPY --from=environment {ENVIRONMENT} {ENVIRONMENT}"]
+    taken = [f"COPY --from=environment /{LAID}/ /"]
     lines = [
         *(stage if image.has_environment else []),
         f"FROM {image.base}",
         *(taken if image.has_environment else []),
-        f"COPY bundle {BUNDLE}",
+        f"COPY {LAID}/ /",
         *_labels(image.labels),
     ]
     return "\n".join([*lines, ""])

@@ -23,7 +23,7 @@ _REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What the engine answered, free of credentials."""
+    """What the engine answered."""
 
     code: int
     out: str
@@ -36,11 +36,11 @@ class Ran:
 
     @property
     def reason(self) -> str:
-        """The last line of what it said, without the engine's own prefixes."""
+        """The last line of what it said, without the engine's own prefixes and without credentials."""
         lines = [line for line in f"{self.out}\n{self.err}".splitlines() if line.strip()]
         last = lines[-1].strip() if lines else f"it said nothing and ended with {self.code}"
         told = re.sub(r"^(?:(?:Error|ERROR|error|Error response from daemon|docker): )+", "", last)
-        return told[:_REASON_LENGTH].rstrip(".?")
+        return public(told)[:_REASON_LENGTH].rstrip(".?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,15 @@ class Engine:
 
     def __call__(self, *arguments: str) -> Ran:
         """One command to its end, its output captured."""
-        done = _run([self.command, *arguments])
-        return Ran(code=done.returncode, out=done.stdout, err=public(done.stderr))
+        done = subprocess.run(
+            [self.command, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def has(self, image: str) -> bool:
         """Whether the image is on this machine; nothing is pulled."""
@@ -80,23 +87,12 @@ def find(variables: Mapping[str, str]) -> Engine:
         lacking = f"{named} (MODELCAST_ENGINE) is not" if named else "neither docker nor podman is"
         installing = "Install one of them, for instance by `apt-get install docker.io` or `dnf install podman`"
         raise MissingPart(f"{STEP}: {lacking} on PATH. {installing}")
-    answers = [_answer(name) for name in there]
+    answers = [Engine(command=name, is_podman=False)("version") for name in there]
     for name, ran in zip(there, answers, strict=True):
         if ran.ok:
             return Engine(command=name, is_podman="podman" in ran.out.lower())
     reason = answers[0].reason.partition(". ")[0]
     raise MissingPart(f"{STEP}: {there[0]} does not answer: {reason}. Start it, and see that this user may use it")
-
-
-def _answer(name: str) -> Ran:
-    done = _run([name, "version"])
-    return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
-
-
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-    )
 
 
 def _follow(command: Sequence[str], *, is_told: bool) -> tuple[int, str]:
@@ -110,9 +106,13 @@ def _follow(command: Sequence[str], *, is_told: bool) -> tuple[int, str]:
         text=True,
         errors="replace",
     ) as process:
-        for line in process.stdout or ():
-            kept.append(public(line))
-            if is_told:
-                sys.stderr.write(kept[-1])
-                sys.stderr.flush()
+        try:
+            for line in process.stdout or ():
+                kept.append(public(line))
+                if is_told:
+                    sys.stderr.write(kept[-1])
+                    sys.stderr.flush()
+        except BaseException:
+            process.terminate()  # whoever is told to stop does not wait for the engine
+            raise
     return process.returncode, "".join(kept)

@@ -9,17 +9,16 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from modelcast_builder.environment import Environment
+from modelcast_builder.images.dockerfile import APP_ROOT, EPOCH_S, LAID
 from modelcast_builder.repack import repack
 
-EPOCH_S = 315_532_800
-"""1980, the earliest that a zip file can tell, as `s2i/install` has it too."""
 FILE, PROGRAM, FOLDER = 0o644, 0o755, 0o755
 
 
 def add_bundle(root: Path, context: Path) -> None:
-    """`bundle/`, readable by any user."""
-    shutil.copytree(root, context / "bundle")
-    _settle(context / "bundle")
+    """The bundle in the place that it will have, readable by any user."""
+    shutil.copytree(root, context / LAID / APP_ROOT.lstrip("/") / "bundle")
+    _settle(context / LAID)
 
 
 def add_environment(serving: Environment, context: Path) -> tuple[Path, ...]:

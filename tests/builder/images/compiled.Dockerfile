@@ -1,3 +1,3 @@
 FROM host:5000/modelcast-runtime:1
-COPY bundle /opt/app-root/bundle
+COPY laid/ /
 LABEL "modelcast.name"="spam"
