@@ -144,7 +144,7 @@ def test_wheels_of_another_kind_of_machine_are_refused(wheel: str, base: dict[st
         runtime_image.check_platform([Path(wheel), Path("b-1-py3-none-any.whl")], replace(BASE, image="base", **base))
     assert str(refused.value) == (
         f"image: {wheel}, as installed here, cannot be installed in {told}. "
-        "Run `modelcast image` on a machine like it, or make a runtime image on a base like this machine"
+        "Run `modelcast image` on a machine like it, or with --builder, which installs in the image"
     )
 
 

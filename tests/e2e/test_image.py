@@ -25,6 +25,7 @@ from tests.e2e.test_ways import answers_its_golden_rows
 SAMPLE = SAMPLES / "breast-cancer"
 AGAIN, ASSEMBLED, LOST = "modelcast-e2e-laid", "modelcast-e2e-assembled", "modelcast-e2e-lost"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+WITHIN_S = 1800
 PASSWORD = "s3cr3t-0f-the-1ndex"
 
 
@@ -57,12 +58,20 @@ def registry(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def pushed(modelcast: Modelcast, runtime: str, registry: str) -> Iterator[Pushed]:
     """The image of a native model, from its repository."""
     name = f"{registry}/team/breast-cancer:1"
-    done = modelcast.run("image", SAMPLE, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
+    done = image(modelcast, SAMPLE, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
     assert done.returncode == 0, done.stderr
     (manifest,) = modelcast.cache.glob("bundles/*/manifest.json")
     yield Pushed(name=name, printed=done.stdout.splitlines()[-1], bundle=open_bundle(manifest.parent))
     for image in (name, AGAIN, done.stdout.splitlines()[-1]):
         subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
+
+
+def image(modelcast: Modelcast, *words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    """`modelcast image` to its end; on a machine with other work an engine takes its time."""
+    return subprocess.run(
+        [modelcast.command, "image", *words], env=modelcast.environment(extra), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=WITHIN_S,
+    )  # fmt: skip
 
 
 def layers(image: str) -> list[str]:
@@ -131,8 +140,7 @@ def test_the_same_bundle_is_the_same_image_and_asks_no_index(
     pushed: Pushed, modelcast: Modelcast, runtime: str
 ) -> None:
     index = f"http://ci:{PASSWORD}@127.0.0.1:9/simple"
-    done = modelcast.run(
-        "image", pushed.bundle.root, "-t", AGAIN, MODELCAST_RUNTIME_IMAGE=runtime, PIP_INDEX_URL=index
+    done = image(modelcast, pushed.bundle.root, "-t", AGAIN, MODELCAST_RUNTIME_IMAGE=runtime, PIP_INDEX_URL=index
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, f"{AGAIN}\n"), done.stderr
     assert f"{len(pushed.bundle.golden.rows)} golden rows reproduced" in done.stderr
@@ -158,7 +166,7 @@ def test_labels_say_which_model_it_is(pushed: Pushed) -> None:
 
 
 def test_a_builder_makes_the_same_bundle(pushed: Pushed, modelcast: Modelcast, builder: str, start: Start) -> None:
-    done = modelcast.run("image", SAMPLE, "-t", ASSEMBLED, "--builder", builder)
+    done = image(modelcast, SAMPLE, "-t", ASSEMBLED, "--builder", builder)
     assert (done.returncode, done.stdout) == (0, f"{ASSEMBLED}\n"), done.stderr
     try:
         assert config_of(ASSEMBLED)["Cmd"] == ["/bin/sh", "-c", "/usr/libexec/s2i/run"]
@@ -203,7 +211,7 @@ def instructions(text: str) -> list[str]:
 
 def test_a_repository_that_its_builder_refuses_ends_with_that_line(modelcast: Modelcast, builder: str) -> None:
     source = SAMPLES / "two-artifacts-should-fail"
-    done = modelcast.run("image", source, "-t", LOST, "--builder", builder)
+    done = image(modelcast, source, "-t", LOST, "--builder", builder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (source / "expected-stderr.txt").read_text(encoding="utf-8").strip()
     assert docker("image", "ls", "--quiet", LOST) == ""
@@ -241,8 +249,8 @@ def test_a_registry_that_wants_a_password_is_one_line(base: str, tmp_path: Path)
 
 
 def test_an_engine_that_does_not_answer_is_one_line(pushed: Pushed, modelcast: Modelcast) -> None:
-    done = modelcast.run(
-        "image", pushed.bundle.root, "-t", LOST, DOCKER_HOST="unix:///nowhere.sock", MODELCAST_ENGINE="docker"
+    done = image(
+        modelcast, pushed.bundle.root, "-t", LOST, DOCKER_HOST="unix:///nowhere.sock", MODELCAST_ENGINE="docker"
     )
     assert (done.returncode, done.stdout) == (3, "")
     told = "Cannot connect to the Docker daemon at unix:///nowhere.sock"

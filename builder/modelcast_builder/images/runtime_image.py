@@ -103,7 +103,7 @@ def check_platform(wheels: Iterable[Path], base: Base) -> None:
     others = [wheel.name for wheel in wheels if tags.isdisjoint(parse_wheel_filename(wheel.name)[3])]
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        fix = "Run `modelcast image` on a machine like it, or make a runtime image on a base like this machine"
+        fix = "Run `modelcast image` on a machine like it, or with --builder, which installs in the image"
         raise BuildError(STEP, f"{others[0]}{more}, as installed here, cannot be installed in {base}", fix)
 
 
