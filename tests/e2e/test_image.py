@@ -58,7 +58,7 @@ def registry(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def pushed(modelcast: Modelcast, runtime: str, registry: str) -> Iterator[Pushed]:
     """The image of a native model, from its repository."""
     name = f"{registry}/team/breast-cancer:1"
-    done = image(modelcast, SAMPLE, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
+    done = make_image(modelcast, SAMPLE, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
     assert done.returncode == 0, done.stderr
     (manifest,) = modelcast.cache.glob("bundles/*/manifest.json")
     yield Pushed(name=name, printed=done.stdout.splitlines()[-1], bundle=open_bundle(manifest.parent))
@@ -66,7 +66,7 @@ def pushed(modelcast: Modelcast, runtime: str, registry: str) -> Iterator[Pushed
         subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
 
 
-def image(modelcast: Modelcast, *words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
+def make_image(modelcast: Modelcast, *words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """`modelcast image` to its end; on a machine with other work an engine takes its time."""
     return subprocess.run(
         [modelcast.command, "image", *words], env=modelcast.environment(extra), stdin=subprocess.DEVNULL,
@@ -140,7 +140,7 @@ def test_the_same_bundle_is_the_same_image_and_asks_no_index(
     pushed: Pushed, modelcast: Modelcast, runtime: str
 ) -> None:
     index = f"http://ci:{PASSWORD}@127.0.0.1:9/simple"
-    done = image(modelcast, pushed.bundle.root, "-t", AGAIN, MODELCAST_RUNTIME_IMAGE=runtime, PIP_INDEX_URL=index
+    done = make_image(modelcast, pushed.bundle.root, "-t", AGAIN, MODELCAST_RUNTIME_IMAGE=runtime, PIP_INDEX_URL=index
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, f"{AGAIN}\n"), done.stderr
     assert f"{len(pushed.bundle.golden.rows)} golden rows reproduced" in done.stderr
@@ -166,7 +166,7 @@ def test_labels_say_which_model_it_is(pushed: Pushed) -> None:
 
 
 def test_a_builder_makes_the_same_bundle(pushed: Pushed, modelcast: Modelcast, builder: str, start: Start) -> None:
-    done = image(modelcast, SAMPLE, "-t", ASSEMBLED, "--builder", builder)
+    done = make_image(modelcast, SAMPLE, "-t", ASSEMBLED, "--builder", builder)
     assert (done.returncode, done.stdout) == (0, f"{ASSEMBLED}\n"), done.stderr
     try:
         assert config_of(ASSEMBLED)["Cmd"] == ["/bin/sh", "-c", "/usr/libexec/s2i/run"]
@@ -211,7 +211,7 @@ def instructions(text: str) -> list[str]:
 
 def test_a_repository_that_its_builder_refuses_ends_with_that_line(modelcast: Modelcast, builder: str) -> None:
     source = SAMPLES / "two-artifacts-should-fail"
-    done = image(modelcast, source, "-t", LOST, "--builder", builder)
+    done = make_image(modelcast, source, "-t", LOST, "--builder", builder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (source / "expected-stderr.txt").read_text(encoding="utf-8").strip()
     assert docker("image", "ls", "--quiet", LOST) == ""
