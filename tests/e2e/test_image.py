@@ -20,7 +20,7 @@ from tests.e2e.conftest import ROOT, SAMPLES, Start, tool
 from tests.e2e.engine import HARDENED, NO_REGISTRY, S2i, config_of, docker, run
 from tests.e2e.registry import running
 from tests.e2e.test_stop import GRACE_S
-from tests.e2e.test_ways import answers_its_golden_rows
+from tests.e2e.test_ways import answers_as_in_the_build
 
 SAMPLE = SAMPLES / "breast-cancer"
 AGAIN, ASSEMBLED, LOST = "modelcast-e2e-laid", "modelcast-e2e-assembled", "modelcast-e2e-lost"
@@ -124,7 +124,7 @@ def test_what_is_pulled_by_its_digest_serves_hardened_as_the_bundle_here(pushed:
     service = start(pushed.printed, *HARDENED)
     told = httpx.get(f"{service.url}/info", timeout=30).json()
     assert (told["bundle_digest"], told["version"]) == (pushed.bundle.digest, pushed.bundle.manifest.version)
-    answers_its_golden_rows(service.url, pushed.printed)
+    answers_as_in_the_build(service.url, pushed.printed, SAMPLE)
     code, took_s = service.terminate(GRACE_S)
     assert code == 0, service.log()
     assert took_s < GRACE_S / 2
@@ -172,7 +172,7 @@ def test_a_builder_makes_the_same_bundle(pushed: Pushed, modelcast: Modelcast, b
         assert config_of(ASSEMBLED)["Cmd"] == ["/bin/sh", "-c", "/usr/libexec/s2i/run"]
         service = start(ASSEMBLED, *HARDENED)
         assert httpx.get(f"{service.url}/info", timeout=30).json()["bundle_digest"] == pushed.bundle.digest
-        answers_its_golden_rows(service.url, ASSEMBLED)
+        answers_as_in_the_build(service.url, ASSEMBLED, SAMPLE)
     finally:
         docker("image", "rm", "--force", ASSEMBLED)
 
@@ -249,7 +249,7 @@ def test_a_registry_that_wants_a_password_is_one_line(base: str, tmp_path: Path)
 
 
 def test_an_engine_that_does_not_answer_is_one_line(pushed: Pushed, modelcast: Modelcast) -> None:
-    done = image(
+    done = make_image(
         modelcast, pushed.bundle.root, "-t", LOST, DOCKER_HOST="unix:///nowhere.sock", MODELCAST_ENGINE="docker"
     )
     assert (done.returncode, done.stdout) == (3, "")
