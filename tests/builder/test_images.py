@@ -381,7 +381,7 @@ CMD /tmp/scripts/run
 ASSEMBLY = {
     "classic": (
         "Step 5/6 : RUN /usr/libexec/s2i/assemble\n ---> Running in 0f\n---> discover: x\n"
-        "error: discover: no model in /opt/app-root/src. Write `model: model.joblib` in modelcast.yaml.\n"
+        "\x1b[91merror: discover: no model in /opt/app-root/src. Write `model: model.joblib` in modelcast.yaml.\n\x1b[0m"
         "The command '/bin/sh -c /usr/libexec/s2i/assemble' returned a non-zero code: 1\n",
         "error: discover: no model in /opt/app-root/src. Write `model: model.joblib` in modelcast.yaml.\n",
         1,
@@ -409,7 +409,7 @@ def test_a_refused_repository_ends_with_the_assemblys_own_line(
     engine.answers({"image inspect --format": S2I_LABELS, "build": (1, said, "")})
     done = image(str(repository), "-t", "a", "--builder", "modelcast-builder")
     assert (done.exit_code, done.stdout) == (code, "")
-    assert done.stderr == said + line.format(repository)
+    assert done.stderr == said.replace("\x1b[91m", "").replace("\x1b[0m", "") + line.format(repository)
 
 
 def test_a_command_that_is_told_to_stop_does_not_wait_for_the_engine(engine: PlayedEngine, repository: Path) -> None:

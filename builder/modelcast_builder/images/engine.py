@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelcast_builder.credentials import redacted
 from modelcast_builder.errors import MissingPart
-from modelcast_builder.source import public
 
 ENGINES = ("docker", "podman")
 STEP = "image"
 KEPT_LINES = 400
 _REASON_LENGTH = 300
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""docker's classic builder paints red what a step writes on stderr."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Ran:
         lines = [line for line in f"{self.out}\n{self.err}".splitlines() if line.strip()]
         last = lines[-1].strip() if lines else f"it said nothing and ended with {self.code}"
         told = re.sub(r"^(?:(?:Error|ERROR|error|Error response from daemon|docker): )+", "", last)
-        return public(told)[:_REASON_LENGTH].rstrip(".?")
+        return redacted(told)[:_REASON_LENGTH].rstrip(".?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ def _follow(command: Sequence[str], *, is_told: bool) -> tuple[int, str]:
     ) as process:
         try:
             for line in process.stdout or ():
-                kept.append(public(line))
+                kept.append(redacted(_COLOURS.sub("", line)))
                 if is_told:
                     sys.stderr.write(kept[-1])
                     sys.stderr.flush()
