@@ -178,7 +178,7 @@ def _reference(_: click.Context, __: click.Parameter, text: str) -> str:
 
 @_examples("modelcast image . -t penguins", "modelcast image ./bundle -t registry.example.com/team/penguins:1 --push")
 @main.command()
-@click.argument("src_or_bundle")
+@click.argument("src_or_bundle", shell_complete=_folder)
 @click.option(
     "-t", "--tag", "name", required=True, callback=_reference, help="The image's name: [REGISTRY/]NAME[:TAG]."
 )
@@ -187,8 +187,9 @@ def _reference(_: click.Context, __: click.Parameter, text: str) -> str:
     "--push", "is_pushed", is_flag=True, help="Push the image, and print its name with the registry's digest."
 )
 def image(src_or_bundle: str, name: str, builder: str | None, is_pushed: bool) -> None:
-    """Make a container image of SRC_OR_BUNDLE on the image modelcast-runtime; a repository is built first.
+    """Make a container image, and push it.
 
+    The bundle is laid on the image modelcast-runtime; a repository is built first.
     MODELCAST_RUNTIME_IMAGE names another runtime image, MODELCAST_ENGINE the engine (docker, podman).
     """
     from modelcast_builder import commands
