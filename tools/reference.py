@@ -247,8 +247,10 @@ def exit_codes() -> str:
 
 def commands() -> str:
     """The help of every command of `modelcast`."""
+    # As the command itself is run: click keeps the option of help that it was first asked for.
+    main = click.Context(cli.main, info_name="modelcast", **cli.main.context_settings)
     texts = [
-        command.get_help(click.Context(command, info_name=f"modelcast {name}", terminal_width=_WIDTH))
+        command.get_help(click.Context(command, parent=main, info_name=name, terminal_width=_WIDTH))
         for name, command in _commands()
     ]
     return "\n".join(f"```text\n{text}\n```\n" for text in texts)
