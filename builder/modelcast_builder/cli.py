@@ -57,6 +57,14 @@ def _end(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
+def _reference(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    from modelcast_builder.manifests.image_reference import is_reference
+
+    if not is_reference(text):
+        raise click.BadParameter(f"{text!r} is no image reference, such as quay.example.com/ml/penguins@sha256:...")
+    return text
+
+
 def _examples(*lines: str) -> Callable[[click.Command], click.Command]:
     """Show examples under a command's help, unwrapped."""
 
@@ -228,3 +236,31 @@ def inspect(bundle: Path, as_json: bool) -> None:
     from modelcast_builder import commands
 
     click.echo(commands.inspect(bundle, as_json=as_json))
+
+
+@_examples(
+    "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --out deploy",
+    "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --target kubernetes --out deploy",
+)
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--image", required=True, callback=_reference, help="The image that holds BUNDLE, by its digest.")
+@click.option(
+    "--target",
+    type=click.Choice(["openshift", "kubernetes"]),
+    default="openshift",
+    show_default=True,
+    help="The platform that it is deployed on.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The folder, for `oc apply -k` or `kubectl apply -k`.",
+)
+def manifests(bundle: Path, image: str, target: str, out: Path) -> None:
+    """Write the manifests that deploy BUNDLE on a cluster, from the image that holds it."""
+    from modelcast_builder import commands
+
+    for path in commands.manifests(bundle, image, target, out):
+        click.echo(path)
