@@ -259,7 +259,7 @@ def inspect(bundle: Path, as_json: bool) -> None:
     help="The folder, for `oc apply -k` or `kubectl apply -k`.",
 )
 def manifests(bundle: Path, image: str, target: str, out: Path) -> None:
-    """Write the manifests that deploy BUNDLE on a cluster, from the image that holds it."""
+    """Write what deploys BUNDLE on OpenShift or Kubernetes."""
     from modelcast_builder import commands
 
     for path in commands.manifests(bundle, image, target, out):
