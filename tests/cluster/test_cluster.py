@@ -124,6 +124,19 @@ def test_a_second_version_replaces_the_first_without_a_failed_request(
     assert answer.headers["Model-Version"] == second
 
 
+def test_it_runs_under_a_user_as_openshift_gives_one(cluster: Cluster, releases: list[Release]) -> None:
+    """What the admission of `restricted-v2` writes into the pod."""
+    given = {"runAsUser": 1000650000, "fsGroup": 1000650000, "seLinuxOptions": {"level": "s0:c26,c5"}}
+    cluster.kubectl("patch", MODEL, "--patch", json.dumps({"spec": {"template": {"spec": {"securityContext": given}}}}))
+    cluster.kubectl("rollout", "status", MODEL, WITHIN)
+    told = cluster.kubectl(
+        "exec", MODEL, "--", "sh", "-c", "id -u; id -g; grep -c :1000650000: /etc/passwd; touch /tmp/x"
+    )
+    assert told.split("\n")[:3] == ["1000650000", "0", "0"]
+    answer = httpx.post(f"{cluster.address('breast-cancer')}/predict", json=QUESTION, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_version_that_cannot_start_leaves_the_old_one_alone(cluster: Cluster, releases: list[Release]) -> None:
     """It says why in the pod's own status."""
     wrong = {"name": "model", "env": [{"name": "WEB_CONCURRENCY", "value": "many"}]}
