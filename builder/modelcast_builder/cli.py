@@ -57,14 +57,6 @@ def _end(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
-def _reference(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
-    from modelcast_builder.manifests.image_reference import is_reference
-
-    if not is_reference(text):
-        raise click.BadParameter(f"{text!r} is no image reference, such as quay.example.com/ml/penguins@sha256:...")
-    return text
-
-
 def _examples(*lines: str) -> Callable[[click.Command], click.Command]:
     """Show examples under a command's help, unwrapped."""
 
@@ -238,13 +230,21 @@ def inspect(bundle: Path, as_json: bool) -> None:
     click.echo(commands.inspect(bundle, as_json=as_json))
 
 
+def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
+    from modelcast_builder.manifests.image_reference import is_reference
+
+    if not is_reference(text):
+        raise click.BadParameter(f"{text!r} is no image reference, such as quay.example.com/ml/penguins@sha256:...")
+    return text
+
+
 @_examples(
     "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --out deploy",
     "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --target kubernetes --out deploy",
 )
 @main.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--image", required=True, callback=_reference, help="The image that holds BUNDLE, by its digest.")
+@click.option("--image", required=True, callback=_deployed, help="The image that holds BUNDLE, by its digest.")
 @click.option(
     "--target",
     type=click.Choice(["openshift", "kubernetes"]),

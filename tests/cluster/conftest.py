@@ -47,7 +47,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def s2i(engine: None) -> S2i:
     """The real s2i with the builder image of this checkout."""
-    tool("image.sh", BUILDER)
+    tool("image.sh", BUILDER, "localhost/modelcast-runtime:cluster")
     return S2i(binary=tool("s2i.sh"), builder=BUILDER)
 
 

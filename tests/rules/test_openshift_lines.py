@@ -14,7 +14,8 @@ import yaml
 from modelcast_builder.manifests import sizing
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTAINERFILE = (ROOT / "Containerfile").read_text(encoding="utf-8")
+# The builder's own stage is the last.
+CONTAINERFILE = (ROOT / "Containerfile").read_text(encoding="utf-8").partition(" AS builder\n")[2]
 PAGE = (ROOT / "docs" / "manifests.md").read_text(encoding="utf-8")
 LINES = [shlex.split(line) for line in re.findall(r"^oc .*$", PAGE.partition("## After `oc new-app")[2], re.MULTILINE)]
 MONITOR = yaml.safe_load(re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[-1])
