@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from modelcast_builder import commands
 from modelcast_runtime.bundle import Bundle, open_bundle
 
+from tests.acceptance.commands import MODELCAST, Modelcast
 from tests.cluster.kubernetes import NAMESPACE, WITHIN, Cluster
-from tests.e2e.conftest import SAMPLES, TOOLS, engine, tool
-from tests.e2e.engine import S2i, docker
+from tests.e2e.conftest import ROOT, SAMPLES, TOOLS, engine, tool
+from tests.e2e.engine import docker
+from tests.e2e.registry import running
 
 __all__ = ["engine"]
-BUILDER = "localhost/modelcast-builder:cluster"
+BUILDER, RUNTIME = "localhost/modelcast-builder:cluster", "localhost/modelcast-runtime:cluster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +46,33 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def s2i(engine: None) -> S2i:
-    """The real s2i with the builder image of this checkout."""
-    tool("image.sh", BUILDER, "localhost/modelcast-runtime:cluster")
-    return S2i(binary=tool("s2i.sh"), builder=BUILDER)
+def releases(cluster: Cluster, engine: None, tmp_path_factory: pytest.TempPathFactory) -> list[Release]:
+    """Two versions of `breast-cancer`, by `modelcast image --push` to a registry of the host's."""
+    tool("image.sh", BUILDER, RUNTIME)
+    with running(tool("registry.sh"), tmp_path_factory.mktemp("registry")) as registry:
+        return [release(cluster, registry, number, tmp_path_factory.mktemp(f"v{number}")) for number in (1, 2)]
 
 
-@pytest.fixture(scope="session")
-def releases(cluster: Cluster, s2i: S2i, tmp_path_factory: pytest.TempPathFactory) -> list[Release]:
-    """Two versions of `breast-cancer`, by the real s2i."""
-    return [release(cluster, s2i, number, tmp_path_factory.mktemp(f"v{number}")) for number in (1, 2)]
-
-
-def release(cluster: Cluster, s2i: S2i, number: int, folder: Path) -> Release:
+def release(cluster: Cluster, registry: str, number: int, folder: Path) -> Release:
     """The source is part of the version, so another word in it is another version."""
-    source = folder / "breast-cancer"
+    source, bundle, deploy = (folder / name for name in ("breast-cancer", "bundle", "deploy"))
     shutil.copytree(SAMPLES / "breast-cancer", source)
     (source / "RELEASE").write_text(f"{number}\n")
-    image = s2i.build(source, f"modelcast-cluster:v{number}", "--env", "MODELCAST_NAME=breast-cancer")
-    container = docker("create", image)
-    docker("cp", f"{container}:/opt/app-root/bundle", str(folder / "bundle"))
-    docker("rm", container)
-    pushed = cluster.push(image, "ml/breast-cancer", folder)
-    docker("image", "rm", image)
-    commands.manifests(folder / "bundle", pushed, "kubernetes", folder / "deploy")
-    return Release(bundle=open_bundle(folder / "bundle"), image=pushed, folder=folder / "deploy")
+    last_line("build", source, "--out", bundle)
+    name = f"{registry}/ml/breast-cancer:{number}"
+    pushed = last_line("image", bundle, "-t", name, "--push")
+    image = cluster.take(pushed, "ml/breast-cancer")
+    last_line("manifests", bundle, "--image", image, "--target", "kubernetes", "--out", deploy)
+    docker("image", "rm", "--force", name)
+    return Release(bundle=open_bundle(bundle), image=image, folder=deploy)
+
+
+def last_line(*words: str | Path) -> str:
+    """What a command of modelcast's that must succeed prints last."""
+    environment = Modelcast(cache=ROOT / "build" / "test-cache").environment({"MODELCAST_RUNTIME_IMAGE": RUNTIME})
+    done = subprocess.run(
+        [MODELCAST, *words], env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=1800,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]

@@ -5,7 +5,6 @@ import subprocess
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -47,16 +46,14 @@ class Cluster:
         asked = ("get all --output=wide", "get events", "logs --selector=app.kubernetes.io/component=model --prefix")
         return "\n".join(self.ask(*words.split()).stdout for words in asked)
 
-    def push(self, image: str, repository: str, folder: Path) -> str:
-        """Carry an image of the engine to the registry; its name as a production cluster would know it, by digest."""
-        archive = folder / "image.tar"
-        subprocess.run(["docker", "save", "--output", archive, image], check=True, timeout=300)
-        pushed = subprocess.run(
-            ["crane", "push", "--insecure", archive, f"{self.registry}/{repository}"],
-            env=self.environment, stdout=subprocess.PIPE, text=True, check=True, timeout=300,
+    def take(self, image: str, repository: str) -> str:
+        """Copy an image from another registry; its name as a production cluster would know it, by the same digest."""
+        digest = image.rpartition("@")[2]
+        subprocess.run(
+            ["crane", "copy", "--insecure", image, f"{self.registry}/{repository}:{digest.removeprefix('sha256:')}"],
+            env=self.environment, check=True, timeout=300,
         )  # fmt: skip
-        archive.unlink()
-        return f"quay.example.com/{repository}@{pushed.stdout.strip().rpartition('@')[2]}"
+        return f"quay.example.com/{repository}@{digest}"
 
     def address(self, service: str) -> str:
         """Where the Service answers."""
