@@ -24,7 +24,7 @@ VARIABLES = {name for row in SETTINGS for name in row.env} | {
     for name in re.findall(r"\bMODELCAST_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
 }
 # What a page shows and no test executes needs one of these, and its output is not shown.
-ELSEWHERE = ("make", "s2i", "docker", "oc", "kubectl", ". .venv/bin/activate")
+ELSEWHERE = ("make", "s2i", "docker", "oc", "kubectl", "modelcast image", ". .venv/bin/activate")
 
 
 def name_of(path: Path) -> str:
