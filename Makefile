@@ -3,10 +3,10 @@ PYTHON ?= python3
 SHELL := /bin/bash
 READY := .venv/ready
 
-.PHONY: help setup demo check test e2e matrix image wheelhouse docs lock clean
+.PHONY: help setup demo check test e2e e2e-cluster matrix image wheelhouse docs lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 $(READY): requirements/dev.txt runtime/pyproject.toml builder/pyproject.toml tools/setup.sh
 	@tools/setup.sh $(PYTHON)
@@ -20,14 +20,17 @@ check: $(READY) ## ruff, mypy, shellcheck
 	@tools/check.sh
 
 test: $(READY) ## every test that needs no container engine
-	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix -m "not long" --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m "not long" --numprocesses 2 --dist loadgroup
 
 docs: $(READY) ## the documentation as a site, in build/site; every link in it is checked
 	@tools/docs.sh
 
 e2e: $(READY) docs ## the site, engine, base image, real s2i, hardened containers (root and apt)
-	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix -m long --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m long --numprocesses 2 --dist loadgroup
 	@.venv/bin/python -m pytest tests/e2e
+
+e2e-cluster: $(READY) ## the manifests on a real one-node Kubernetes (root, apt and Go; six minutes more the first time)
+	@.venv/bin/python -m pytest tests/cluster -p no:randomly
 
 matrix: $(READY) ## scikit-learn 1.3 to newest x six kinds of models x three formats (20 minutes)
 	@.venv/bin/python -m pytest tests/matrix -p no:randomly
@@ -41,6 +44,7 @@ wheelhouse: $(READY) ## the wheels that the image carries, in build/
 lock: $(READY) ## write requirements/*.txt anew
 	@tools/lock.sh
 
-clean: ## remove what the other targets made (and stop the engine that they started)
+clean: ## remove what the other targets made (and stop the engine and the cluster that they started)
+	@tools/kube.sh down
 	@tools/engine.sh stop
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis

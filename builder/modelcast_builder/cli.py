@@ -228,3 +228,39 @@ def inspect(bundle: Path, as_json: bool) -> None:
     from modelcast_builder import commands
 
     click.echo(commands.inspect(bundle, as_json=as_json))
+
+
+def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
+    from modelcast_builder.manifests.image_reference import is_reference
+
+    if not is_reference(text):
+        raise click.BadParameter(f"{text!r} is no image reference, such as quay.example.com/ml/penguins@sha256:...")
+    return text
+
+
+@_examples(
+    "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --out deploy",
+    "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --target kubernetes --out deploy",
+)
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--image", required=True, callback=_deployed, help="The image that holds BUNDLE, by its digest.")
+@click.option(
+    "--target",
+    type=click.Choice(["openshift", "kubernetes"]),
+    default="openshift",
+    show_default=True,
+    help="The platform that it is deployed on.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The folder, for `oc apply -k` or `kubectl apply -k`.",
+)
+def manifests(bundle: Path, image: str, target: str, out: Path) -> None:
+    """Write what deploys BUNDLE on OpenShift or Kubernetes."""
+    from modelcast_builder import commands
+
+    for path in commands.manifests(bundle, image, target, out):
+        click.echo(path)

@@ -30,6 +30,8 @@ from modelcast_builder.clone import git_address
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
 from modelcast_builder.errors import BuildError
+from modelcast_builder.manifests import write as write_manifests
+from modelcast_builder.manifests.image_reference import is_pinned
 from modelcast_builder.rebuild import Servable
 from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
@@ -114,6 +116,15 @@ def _on_runtime(source: str, settings: BuildSettings, engine: images.Engine, rep
 def wheels(source: str, out: Path | None, variables: Mapping[str, str]) -> Sequence[Path]:
     """Fill a wheelhouse for SRC; the files in it."""
     return gather(source, out.absolute() if out else None, build_settings(variables), _reporter())
+
+
+def manifests(root: Path, image: str, target: str, out: Path) -> Sequence[Path]:
+    """Write what deploys `image`, which holds this bundle; the files."""
+    if not is_pinned(image):
+        _reporter().say(
+            "manifests", f"{image} may be another image tomorrow: name it by its digest, {image}@sha256:..."
+        )
+    return write_manifests(open_bundle(root), image, target, out)
 
 
 def inspect(root: Path, *, as_json: bool) -> str:

@@ -4,7 +4,6 @@ Import it late: importing gunicorn's configuration reads the environment (see `s
 """
 
 import gc
-import math
 import os
 import shlex
 import signal
@@ -19,11 +18,9 @@ from gunicorn.util import is_ipv6  # type: ignore[import-untyped]
 
 from modelcast_runtime.listening import BACKLOG, cannot_listen
 from modelcast_runtime.log_lines import JsonLogger, PlainLogger
-from modelcast_runtime.settings import Settings
+from modelcast_runtime.settings import Settings, stop_seconds
 from modelcast_runtime.worker import Duty, ScoringWorker
 
-FINISH_S = 20
-"""How long a request that is in flight when the listener closes may still take."""
 KEEPALIVE_S = 75
 """Longer than proxies keep an idle connection (60 s is a usual one), so that they close first and never in the middle
 of a request. Stopping does not wait for it: idle connections are closed when the linger ends."""
@@ -86,7 +83,7 @@ def _defaults(settings: Settings) -> dict[str, object]:
         "workers": settings.workers,
         "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "control_socket_disable": True,  # else a file in $HOME, and a second way in
-        "graceful_timeout": math.ceil(settings.limits.drain_s) + FINISH_S,
+        "graceful_timeout": stop_seconds(settings.limits),
         "timeout": 30,
         "keepalive": KEEPALIVE_S,
         "loglevel": "warning",

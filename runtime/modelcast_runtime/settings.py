@@ -20,6 +20,8 @@ THREAD_ENV: dict[str, str] = dict.fromkeys(
 MAX_WORKERS = 12
 WORKER_BYTES = 200 * 1024**2
 """What a worker holds beside the model: interpreter, numpy, scikit-learn (measured: 100 to 200 MiB)."""
+FINISH_S = 20
+"""How long a request that is in flight when the listener closes may still take."""
 
 
 class SettingsError(Exception):
@@ -230,9 +232,19 @@ class Machine:
     memory: int
 
 
+def stop_seconds(limits: Limits) -> int:
+    """How long a service that is told to stop may take until its last worker is gone, in seconds."""
+    return math.ceil(limits.drain_s) + FINISH_S
+
+
+def worker_bytes(model_bytes: int) -> int:
+    """What a worker may hold; a loaded model takes up to three times its file."""
+    return WORKER_BYTES + 3 * model_bytes
+
+
 def default_workers(machine: Machine, model_bytes: int) -> int:
-    """One worker a CPU, as many as fit in memory (a loaded model takes up to three times its file), 1 to 12."""
-    fitting = machine.memory // (WORKER_BYTES + 3 * model_bytes)
+    """One worker a CPU, as many as fit in memory, 1 to 12."""
+    fitting = machine.memory // worker_bytes(model_bytes)
     return max(1, min(math.ceil(machine.cpus), fitting, MAX_WORKERS))
 
 
