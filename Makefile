@@ -20,13 +20,13 @@ check: $(READY) ## ruff, mypy, shellcheck
 	@tools/check.sh
 
 test: $(READY) ## every test that needs no container engine
-	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m "not long" --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m "not long" --numprocesses 2 --dist load
 
 docs: $(READY) ## the documentation as a site, in build/site; every link in it is checked
 	@tools/docs.sh
 
 e2e: $(READY) docs ## the site, engine, base image, real s2i, hardened containers (root and apt)
-	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m long --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m long --numprocesses 2 --dist load
 	@.venv/bin/python -m pytest tests/e2e
 
 e2e-cluster: $(READY) ## the manifests on a real one-node Kubernetes (root, apt and Go; six minutes more the first time)

@@ -1,10 +1,7 @@
-"""How the tests are shared out: which are long, and which stay together because they share what is costly to make."""
-
-from pathlib import Path
+"""Which tests are long."""
 
 import pytest
 
-TESTS = Path(__file__).parent / "tests"
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {
     "test_artifact_kinds.py",
@@ -32,11 +29,6 @@ LONG = {
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Acceptance tests share their builds, the others what their file makes.
-
-    Marked here and not when all are collected: xdist reads the groups before this file is asked again.
-    """
-    together = "acceptance" if item.path.parent == TESTS / "acceptance" else item.path.name
-    item.add_marker(pytest.mark.xdist_group(together))
+    """Mark what is long."""
     if item.path.name in LONG:
         item.add_marker("long")

@@ -1,7 +1,9 @@
 """Every command and every client in the guides is executed, in order, and prints what the guide shows."""
 
+import fcntl
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,7 +19,16 @@ def _node() -> None:
         subprocess.run([ROOT / "tools" / "apt-install.sh", "nodejs"], check=True)
 
 
-@pytest.mark.usefixtures("_node")
+@pytest.fixture
+def _alone() -> Iterator[None]:
+    """The guides use the same folders, and another process may have another guide."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build" / "guides.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("_node", "_alone")
 @pytest.mark.parametrize("guide", ["data-scientist", "application-developer", "platform-engineer"])
 def test_what_a_guide_shows_is_what_happens(modelcast: Modelcast, guide: str) -> None:
     for folder in ("my-model", "clients"):
