@@ -1,5 +1,6 @@
 """One cache for all tests and all runs; everything that a build makes is made anew in each run."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +20,23 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def modelcast() -> Modelcast:
-    """The installed command; environments stay warm from run to run, built bundles do not."""
-    cache = ROOT / "build" / "test-cache"
-    shutil.rmtree(cache / "bundles", ignore_errors=True)
-    for lock in cache.glob("environments/*.lock"):
+    """The installed command; environments stay warm from run to run, built bundles do not.
+
+    Each process of the tests has bundles of its own: what one builds, another does not find half-made, nor remove.
+    """
+    shared = ROOT / "build" / "test-cache"
+    own = shared / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    shutil.rmtree(own / "bundles", ignore_errors=True)
+    own.mkdir(parents=True, exist_ok=True)
+    for name in ("environments", "resolutions"):
+        (shared / name).mkdir(exist_ok=True)
+        if not (own / name).is_symlink():
+            (own / name).symlink_to(shared / name)
+    for lock in shared.glob("environments/*.lock"):
         if time.time() - lock.stat().st_mtime > DAY_S:  # touched by every use
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink()
-    return Modelcast(cache=cache)
+            lock.unlink(missing_ok=True)
+    return Modelcast(cache=own)
 
 
 @pytest.fixture(scope="session")
