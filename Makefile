@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/bash
 READY := .venv/ready
 
-.PHONY: help setup demo check test e2e e2e-cluster matrix image wheelhouse docs lock clean
+.PHONY: help setup demo check test e2e e2e-cluster matrix image wheelhouse docs pictures lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -24,6 +24,9 @@ test: $(READY) ## every test that needs no container engine
 
 docs: $(READY) ## the documentation as a site, in build/site; every link in it is checked
 	@tools/docs.sh
+
+pictures: $(READY) ## the documentation's pictures, taken anew (Chromium, by apt)
+	@tools/pictures.sh
 
 e2e: $(READY) docs ## the site, engine, base image, real s2i, hardened containers (root and apt)
 	@.venv/bin/python -m pytest --ignore tests/e2e --ignore tests/matrix --ignore tests/cluster -m long --numprocesses 2 --dist load

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 import select
 import subprocess
@@ -97,10 +98,10 @@ class Page:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", files=[str(file)], nodeId=node)
 
-    def picture(self, file: Path) -> None:
-        """The whole page as a PNG."""
+    def picture(self, file: Path, *, most: float = math.inf) -> None:
+        """The whole page as a PNG, or so many pixels from its top."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], most), "scale": 1}
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(shot["data"]))

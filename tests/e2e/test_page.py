@@ -16,6 +16,8 @@ from tests.e2e.conftest import SAMPLES, tool
 from tests.e2e.engine import ROOT
 
 PICTURES = ROOT / "build" / "pictures"
+SHOWN = PICTURES / "shown"
+"""Those of the documentation; `make pictures` puts them into docs/img."""
 SIZES = {"desk": (1280, 900, False), "phone": (390, 844, True)}
 PENGUIN = {
     "island": "Biscoe",
@@ -255,3 +257,55 @@ def test_what_there_is_to_read(browser: Browser, penguins: Service, path: str, w
     assert opened.errors == []
     assert {url for url in opened.requests if not url.startswith((f"{penguins.url}/", "data:"))} == set()
     opened.picture(PICTURES / f"{path.replace('/', '-').removesuffix('.html')}-{scheme}.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scheme"),
+    [("page-light", "desk", "light"), ("page-dark", "desk", "dark"), ("page-phone", "phone", "light")],
+)
+def test_pictures_of_an_answer(browser: Browser, penguins: Service, name: str, size: str, scheme: str) -> None:
+    width, height, is_phone = SIZES[size]
+    opened = browser.page(width, height, scheme=scheme, is_phone=is_phone)
+    opened.open(f"{penguins.url}/")
+    fill(opened, **PENGUIN)
+    opened.click("#form-one [type=submit]")
+    opened.until("document.querySelector('.prediction')")
+    opened.run("document.activeElement.blur()")
+    opened.picture(SHOWN / f"{name}.png", most=1100)
+
+
+def test_a_picture_of_an_error(browser: Browser, penguins: Service) -> None:
+    opened = browser.page(1280, 900)
+    opened.open(f"{penguins.url}/")
+    fill(opened, body_mass_g="4,5 kg")
+    opened.press("Enter", 13)
+    opened.until("document.querySelector('.alert')")
+    opened.picture(SHOWN / "page-error.png", most=690)
+
+
+def test_a_picture_of_the_interface(browser: Browser, penguins: Service) -> None:
+    opened = browser.page(1280, 900)
+    opened.open(f"{penguins.url}/docs")
+    opened.picture(SHOWN / "docs.png", most=1000)
+
+
+def test_a_picture_of_a_terminal(browser: Browser, tmp_path: Path) -> None:
+    shutil.copytree(SAMPLES / "penguins", tmp_path / "penguins")
+    shutil.copytree(SAMPLES / "two-artifacts-should-fail", tmp_path / "tumours")
+    modelcast = Modelcast(cache=ROOT / "build" / "test-cache")
+    said = ""
+    for folder, *words in (("penguins", "build", "."), ("penguins", "inspect", "bundle"), ("tumours", "build", ".")):
+        done = modelcast.run(*words, cwd=tmp_path / folder)
+        lines = (done.stderr + done.stdout).splitlines()
+        said += "\n".join([f"~/{folder}$ modelcast {' '.join(words)}", *lines[:16], ""])
+    assert "20 golden rows reproduced" in said
+    assert said.endswith("`model: model.joblib`.\n")
+    opened = browser.page(1280, 700, scheme="dark")
+    opened.open("about:blank")
+    opened.run(
+        "document.body.style = 'margin:0;background:#10181f;color:#d7e0e7;font:15px/1.5 monospace';"
+        " const told = document.body.appendChild(document.createElement('pre'));"
+        " told.style = 'margin:0;padding:24px;white-space:pre-wrap;font:inherit';"
+        f" told.textContent = {json.dumps(said)}; 0"
+    )
+    opened.picture(SHOWN / "terminal.png")

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Takes the documentation's pictures anew, by the tests that hold what is in them, into docs/img: pictures.sh
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+.venv/bin/python -m pytest tests/e2e/test_page.py -k picture
+mkdir -p docs/img
+cp build/pictures/shown/*.png docs/img/
