@@ -128,7 +128,9 @@ def test_the_rooms_of_the_architecture_are_there() -> None:
 
 def test_every_picture_is_shown_by_a_page_and_made_by_a_test() -> None:
     pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "img").iterdir()}
-    shown = {name for page in GUIDES for name in re.findall(r"\(\.\./img/([\w.-]+)\)", page.read_text(encoding="utf-8"))}
+    shown = {
+        name for page in GUIDES for name in re.findall(r"\(\.\./img/([\w.-]+)\)", page.read_text(encoding="utf-8"))
+    }
     made = (ROOT / "tests" / "e2e" / "test_page.py").read_text(encoding="utf-8")
     assert shown == pictures.keys()
     assert [name for name in pictures if f'"{name.removesuffix(".png")}"' not in made and f'"{name}"' not in made] == []
