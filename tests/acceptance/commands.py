@@ -69,7 +69,8 @@ class Modelcast:
 
     def kept(self, name: str) -> list[Path]:
         """The bundles of this name that `modelcast serve` built."""
-        manifests = self.cache.glob("bundles/*/manifest.json")
+        # pathlib's `*` takes hidden folders too: what another build is writing right now.
+        manifests = self.cache.glob("bundles/[!.]*/manifest.json")
         return [path.parent for path in manifests if json.loads(path.read_bytes())["name"] == name]
 
     def python_of(self, bundle: Path) -> Path:
