@@ -34,7 +34,7 @@ Task = Literal["classifier", "regressor", "clusterer", "text", "generic"]
 Layout = Literal["array", "frame", "text", "object"]
 """How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings; `object` is own code
 (`prediction.py`), which takes no rows but a JSON object that nothing describes."""
-Format = Literal["joblib", "python"]
+Format = Literal["joblib", "onnx", "python"]
 """What is stored; `modelcast_runtime.formats` knows how each is scored."""
 Wanted = Literal["predict", "predict_proba", "distances"]
 
@@ -148,14 +148,39 @@ class Evaluation(Contract, frozen=True, kw_only=True):
     metrics: dict[str, float]
 
 
+class Difference(Contract, frozen=True, kw_only=True):
+    """One output of the compiled model against the original's, over all rows that were compared."""
+
+    output: Wanted
+    rows: int
+    """Rows that differ by more than is allowed; ties are not among them."""
+    worst: float = 0.0
+    """The largest absolute difference of a number; of labels, 1 where one differs."""
+    allowed: float = 0.0
+    """What `worst` is held against; 0 for labels."""
+    example: str = ""
+    """The kind of row that differs most (`threshold of x3 + 1 ulp`), in words: never a row itself."""
+
+
 class Compilation(Contract, frozen=True, kw_only=True):
     """What runs the model, and the proof or the reason."""
 
     backend: Literal["native", "onnxruntime"]
     reason: str
+    """A sentence: what was proven, or which step stands in the way."""
     probes: int = 0
-    worst_difference: float | None = None
+    """Rows that original and compiled model were compared on."""
     ties: int = 0
+    """Rows whose two best classes the original itself holds equal (less than 1e-6 apart)."""
+    worst_difference: float | None = None
+    precision: Literal["float64", "float32"] | None = None
+    """What the compiled model computes in."""
+    labels: Literal["graph", "highest"] = "graph"
+    """Where a classifier's label comes from: the graph's own, or the first class within 1e-6 of the highest
+    probability (a sum in another order breaks exact ties otherwise)."""
+    differences: tuple[Difference, ...] = ()
+    tools: dict[str, str] = {}
+    """The converter's packages: name and version."""
 
 
 _Arrival = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 from modelcast_runtime import answer, body, payload, problems
 from modelcast_runtime.asgi import Receive, Response, Scope
 from modelcast_runtime.bundle import Bundle
+from modelcast_runtime.dialects.own import Own, answered, wanted_of
 from modelcast_runtime.formats.python import OwnPredict, PredictError
 from modelcast_runtime.lane import DECODED_INLINE, BaseLane
 from modelcast_runtime.observe import Observer
@@ -28,19 +30,21 @@ class ObjectLane(BaseLane):
 
     def __init__(self, bundle: Bundle, own: OwnPredict, observer: Observer, settings: Settings) -> None:
         """`own` has been started."""
-        super().__init__(bundle, observer, settings, threads=_ONE_THREAD)
+        super().__init__(Own(bundle.manifest, settings), observer, settings)
+        self._manifest = bundle.manifest
         self._own = own
+        self._threads = ThreadPoolExecutor(_ONE_THREAD, thread_name_prefix="score")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers = dict(scope["headers"])
-        self._wanted(scope["query_string"])
+        wanted_of(scope["query_string"], self._manifest)
         content = await body.read(receive, headers, self._settings.limits.body_bytes)
         decode = partial(payload.decode_object, content, headers.get(b"content-type", b"").decode("latin-1") or None)
         asked = decode() if len(content) <= DECODED_INLINE else await asyncio.to_thread(decode)
         scope[ROWS] = 1
-        answered = await self._ask(asked)
+        encoded = await self._ask(asked)
         self._observer.scored(1, _NO_CLASSES, {}, {})
-        return self._response(answer.new_prediction_id(), answered)
+        return answered(self._manifest, answer.new_prediction_id(), encoded)
 
     async def _ask(self, asked: dict[str, Any]) -> bytes:
         def ask() -> bytes:
@@ -58,3 +62,10 @@ class ObjectLane(BaseLane):
         except orjson.JSONEncodeError as error:
             _log.error("the answer of predict() is no JSON: %s", error)
             raise problems.internal_error() from None
+
+
+class RowsRefused(BaseLane):
+    """Answers every dialect that is about rows, for a bundle whose model is code: 400."""
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:  # noqa: ARG002
+        raise problems.takes_an_object()

@@ -228,6 +228,12 @@ def refused_by_predict(error: str, key: str | None) -> Problem:
     return _content("Refused by predict", "$", "an object that predict() can answer", got, advice)
 
 
+def takes_an_object() -> Problem:
+    """400: a protocol of rows, asked of own code."""
+    advice = "This model is the repository's own predict(): POST a JSON object to /predict."
+    return _content("Takes an object", "$", "a model that takes rows", "own code that takes an object", advice)
+
+
 def corrupt_encoding() -> Problem:
     """400: the body is not what its Content-Encoding says."""
     detail = "The body is not what its Content-Encoding says, or not complete. Send it again, or without compression."

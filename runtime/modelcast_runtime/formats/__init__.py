@@ -12,7 +12,11 @@ from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Wanted
 from modelcast_runtime.formats.python import OwnPredict
 
-FORMATS = {"joblib": "modelcast_runtime.formats.native", "python": "modelcast_runtime.formats.python"}
+FORMATS = {
+    "joblib": "modelcast_runtime.formats.native",
+    "onnx": "modelcast_runtime.formats.onnx",
+    "python": "modelcast_runtime.formats.python",
+}
 """`manifest.format` -> the module with its `load(bundle)`; imported when a bundle asks for it."""
 
 
