@@ -12,6 +12,7 @@ from modelcast_runtime.contract import (
     Column,
     Compilation,
     Contract,
+    Difference,
     Evaluation,
     Example,
     FileRecord,
@@ -76,8 +77,23 @@ trainings = st.builds(
 evaluations = st.builds(
     Evaluation, data=texts, rows=st.integers(0, 9), metrics=st.dictionaries(texts, numbers, max_size=3)
 )
+differences = st.builds(
+    Difference,
+    output=st.sampled_from(["predict", "predict_proba", "distances"]),
+    rows=st.integers(0, 9),
+    worst=numbers,
+    allowed=numbers,
+    example=texts,
+)
 compilations = st.builds(
-    Compilation, backend=st.sampled_from(["native", "onnxruntime"]), reason=texts, worst_difference=st.none() | numbers
+    Compilation,
+    backend=st.sampled_from(["native", "onnxruntime"]),
+    reason=texts,
+    worst_difference=st.none() | numbers,
+    precision=st.none() | st.sampled_from(["float64", "float32"]),
+    labels=st.sampled_from(["graph", "highest"]),
+    differences=tuples(differences),
+    tools=st.dictionaries(texts, texts, max_size=2),
 )
 documents = st.recursive(cells, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
 services = st.builds(
@@ -91,7 +107,7 @@ manifests = st.builds(
     name=texts,
     version=texts,
     description=texts,
-    format=st.sampled_from(["joblib", "python"]),
+    format=st.sampled_from(["joblib", "onnx", "python"]),
     framework=texts,
     task=st.sampled_from(["classifier", "regressor", "clusterer", "text", "generic"]),
     model=texts,
@@ -120,6 +136,7 @@ EVERY: dict[type[Any], Any] = {
     Golden: goldens,
     Evaluation: evaluations,
     Training: trainings,
+    Difference: differences,
     Compilation: compilations,
     Example: st.builds(Example, request=documents, response=documents),
     Limits: st.builds(Limits, body_bytes=st.integers(1, 9), header_s=st.floats(0.1, 3600)),
@@ -233,7 +250,7 @@ def altered(path: list[Any], key: str, value: object) -> bytes:
         (["files", 0], "mode", 1, "Object contains unknown field `mode` - at `$.files[0]`"),
         (["signature", "inputs", 0], "dtype", "int", "Invalid enum value 'int' - at `$.signature.inputs[0].dtype`"),
         (["files", 0], "size", "1", "Expected `int`, got `str` - at `$.files[0].size`"),
-        ([], "format", "onnx", "Invalid enum value 'onnx' - at `$.format`"),
+        ([], "format", "pmml", "Invalid enum value 'pmml' - at `$.format`"),
     ],
 )  # fmt: skip
 def test_what_the_contract_does_not_know_is_refused_with_its_path(

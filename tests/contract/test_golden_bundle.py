@@ -81,4 +81,7 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
         assert (column.pop("ordered"), column.pop("missing_as")) == (False, "NaN")
     assert printed.pop("parameters") == {}
     assert (printed.pop("training"), printed["signature"].pop("largest")) == (None, None)
+    compilation = printed["compilation"]
+    assert (compilation.pop("precision"), compilation.pop("labels")) == (None, "graph")
+    assert (compilation.pop("differences"), compilation.pop("tools")) == ([], {})
     assert printed == json.loads((V1 / contract.MANIFEST).read_bytes())
