@@ -111,4 +111,4 @@ class Shell:
         self.process.stdin.close()
         self.process.stdout.read()
         self.process.stdout.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=300)

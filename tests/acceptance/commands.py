@@ -20,9 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample-models"
 MODELCAST = Path(sys.executable).with_name("modelcast")
-WITHIN_S = 240
-"""No command may take longer: a hang is a failure and not a wait."""
-START_S = 90
+WITHIN_S = 600
+"""No command may take longer, on a machine with other work: a hang is a failure and not a wait."""
+START_S = 300
 STARTED = dict(os.environ)
 """What was set before the first test: builds run in the background while other tests set variables of their own."""
 
@@ -56,7 +56,7 @@ class Modelcast:
     def run(self, *arguments: str | Path, cwd: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
         """One command to its end; `extra` is its environment."""
         return subprocess.run(
-            [self.command, *arguments], cwd=cwd, env=self.environment(extra), stdin=subprocess.DEVNULL,
+            [self.command, *arguments], cwd=cwd or ROOT, env=self.environment(extra), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False, timeout=WITHIN_S,
         )  # fmt: skip
 
@@ -93,7 +93,7 @@ class Modelcast:
         variables = self.environment({"MODELCAST_LIMITS_DRAIN_S": "0", **extra})
         with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would block the service when it is full
             process = subprocess.Popen(
-                command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                command, cwd=cwd or ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 text=True, start_new_session=True,
             )  # fmt: skip
             service = Service(process=process, log=log)
@@ -144,7 +144,7 @@ class Service:
     def ask(self, path: str = "/predict", **request: Any) -> httpx.Response:
         """One request on a connection of its own: a POST where there is something to send."""
         has_body = bool(request.keys() & {"json", "content", "data"})
-        return httpx.request("POST" if has_body else "GET", self.url + path, timeout=60, **request)
+        return httpx.request("POST" if has_body else "GET", self.url + path, timeout=300, **request)
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Every sample of /metrics by name and labels."""
@@ -153,9 +153,17 @@ class Service:
         return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
 
     def stop(self, number: int, *, group: bool = False) -> tuple[int, str, str]:
-        """Signal the command (or, as a terminal's Ctrl-C does, its process group): exit code, stdout, stderr."""
+        """Signal the command and wait for its end: exit code, stdout, stderr."""
+        self.tell(number, group=group)
+        return self.wait()
+
+    def tell(self, number: int, *, group: bool = False) -> None:
+        """Signal the command or, as a terminal's Ctrl-C does, its process group."""
         if self.process.poll() is None:
             (os.killpg if group else os.kill)(self.process.pid, number)
+
+    def wait(self) -> tuple[int, str, str]:
+        """Its exit code, stdout and stderr."""
         out, _ = self.process.communicate(timeout=START_S)
         return self.process.returncode, out, self.logged()
 
@@ -176,7 +184,7 @@ class Service:
         return {int(pid) for pid in listed.split()}
 
 
-def until(holds: Any, within_s: float = 10) -> None:
+def until(holds: Any, within_s: float = START_S) -> None:
     """Wait for something to come true."""
     end = time.monotonic() + within_s
     while not holds():

@@ -1,5 +1,7 @@
 """One cache for all tests and all runs; everything that a build makes is made anew in each run."""
 
+import contextlib
+import fcntl
 import os
 import shutil
 import time
@@ -33,10 +35,16 @@ def modelcast() -> Modelcast:
         if not (own / name).is_symlink():
             (own / name).symlink_to(shared / name)
     for lock in shared.glob("environments/*.lock"):
-        if time.time() - lock.stat().st_mtime > DAY_S:  # touched by every use
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
+        forget_unused(lock)
     return Modelcast(cache=own)
+
+
+def forget_unused(lock: Path) -> None:
+    """Remove an environment that nobody used for a day; another process may be about to use it."""
+    with lock.open("rb") as held, contextlib.suppress(BlockingIOError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.time() - os.fstat(held.fileno()).st_mtime > DAY_S:  # touched by every use
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,22 @@ class Hands:
     def __init__(self) -> None:
         """Nothing is started before it is asked."""
         self._processes: dict[Path, subprocess.Popen[str]] = {}
-        self._alone = threading.Lock()
 
     def ask(self, python: Path, folder: Path, program: str, *outputs: str) -> dict[str, Any]:
         """What scikit-learn answers in this environment; `folder` is a copy to work in."""
-        with self._alone:
-            process = self._processes.get(python) or self._begin(python)
-            assert process.stdin is not None
-            assert process.stdout is not None
-            print(
-                json.dumps({"folder": str(folder), "program": program, "outputs": outputs}),
-                file=process.stdin,
-                flush=True,
-            )
-            answer = dict(json.loads(process.stdout.readline()))
+        process = self._processes.get(python) or self._begin(python)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked = {"folder": str(folder), "program": program, "outputs": outputs}
+        print(json.dumps(asked), file=process.stdin, flush=True)
+        answer = dict(json.loads(process.stdout.readline()))
         assert "failed" not in answer, answer["failed"]
         return answer
 
     def close(self) -> None:
         """End them all."""
         for process in self._processes.values():
-            process.communicate(timeout=30)
+            process.communicate(timeout=300)
 
     def _begin(self, python: Path) -> subprocess.Popen[str]:
         # One thread: what a k-means learns is otherwise not the same to the last bit from run to run.

@@ -116,6 +116,8 @@ examples: tests/examples.json
 OWN_DEFINITIONS = {
     "own.ipynb": notebook(
         """
+import os
+import pathlib
 import time
 import joblib
 import numpy as np
@@ -142,7 +144,9 @@ class Careful(ClassifierMixin, BaseEstimator):
         if (X["speed"] == 13).any():
             raise ValueError("thirteen is refused")
         if (X["speed"] == 2000).any():
-            time.sleep(2)
+            pathlib.Path(os.environ["GATE"], "reached").touch()
+            while not pathlib.Path(os.environ["GATE"], "open").exists():
+                time.sleep(0.01)
         return self.inner_.predict(X[["load"]])
 
     def predict_proba(self, X):

@@ -132,7 +132,7 @@ def test_a_terminal_gets_colours_unless_it_wants_none(
     except OSError:
         pass  # how Linux tells that the other end of a terminal was closed
     os.close(ours)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert (process.returncode, out) == (1, b"")
     assert (b"\x1b" in shown) == is_coloured
     assert b"error: discover: found no model and no notebook" in shown

@@ -19,7 +19,7 @@ def without_network(modelcast: Modelcast, *arguments: str | Path) -> subprocess.
     env = modelcast.environment({"UV_CACHE_DIR": str(modelcast.cache / "uv")})
     return subprocess.run(
         ["unshare", "--map-root-user", "--net", MODELCAST, *arguments],
-        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=240,
+        env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def load(service: Service, expected: dict[str, Any], query: str, times: int = 12
         asked = [
             clients.submit(service.ask, f"/predict{query}", json={"instances": expected["rows"]}) for _ in range(times)
         ]
-        return [one.result(timeout=60) for one in asked]
+        return [one.result(timeout=300) for one in asked]
 
 
 def assert_all_agree(answers: list[httpx.Response], expected: dict[str, Any]) -> None:

@@ -1,12 +1,15 @@
 """What the tests ask to be built, each once a session and two at a time: what is needed later is built meanwhile."""
 
+import fcntl
 import json
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
-import threading
+import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,29 +33,42 @@ class Case:
 
 
 class Workshop:
-    """Builds by name, in the background."""
+    """Builds by name, in the background.
+
+    In processes of their own: a test that sets a variable, the temporary folder or a function of the library sets
+    them in its own process, where a build that another test waits for must not find them.
+    """
 
     def __init__(self, modelcast: Modelcast, folder: Path, hands: Hands) -> None:
         """Nothing is built before it is begun."""
-        self.modelcast, self.folder, self.hands = modelcast, folder, hands
-        self._pool = ThreadPoolExecutor(2)
+        self.modelcast, self.hands = modelcast, hands
+        self._pool = ProcessPoolExecutor(
+            2, multiprocessing.get_context("spawn"), initializer=_set_up, initargs=(modelcast, folder, STARTED)
+        )
         self._begun: dict[str, Future[Case]] = {}
-        self._alone = threading.Lock()
 
     def begin(self, name: str) -> Future[Case]:
         """Start a recipe, once."""
         if name not in self._begun:
-            self._begun[name] = self._pool.submit(RECIPES[name], self, name)
+            self._begun[name] = self._pool.submit(_make, name)
         return self._begun[name]
 
     def close(self) -> None:
         """Leave out what was not begun yet, and wait for the rest."""
         self._pool.shutdown(cancel_futures=True)
 
+
+class Bench:
+    """Where a recipe is followed."""
+
+    def __init__(self, modelcast: Modelcast, folder: Path) -> None:
+        self.modelcast, self.folder, self.hands = modelcast, folder, Hands()
+
     def repository(self) -> Path:
         """A git repository with an origin: the search on main, its best estimator on another branch."""
-        with self._alone:
-            root = self.folder / "git" / "working copy"
+        root = self.folder / "git" / "working copy"
+        with (self.folder / "git.lock").open("w") as lock:  # the other bench may need it too
+            fcntl.flock(lock, fcntl.LOCK_EX)
             return root if root.exists() else committed(root)
 
     def build(self, name: str, source: Path) -> Case:
@@ -63,7 +79,27 @@ class Workshop:
         return Case(source=source, built=built)
 
 
-Recipe = Callable[[Workshop, str], Case]
+_BENCHES: list[Bench] = []
+"""The one of this process."""
+
+
+def _set_up(modelcast: Modelcast, folder: Path, started: Mapping[str, str]) -> None:
+    """A process may be started in the middle of a test: it has its variables and its working directory."""
+    for variables in (os.environ, STARTED):
+        variables.clear()
+        variables.update(started)
+    os.chdir(ROOT)
+    _BENCHES.append(Bench(modelcast, folder))
+
+
+def _make(name: str) -> Case:
+    try:
+        return RECIPES[name](_BENCHES[0], name)
+    except Exception:
+        raise AssertionError(traceback.format_exc()) from None  # not every error can be sent to another process
+
+
+Recipe = Callable[[Bench, str], Case]
 
 
 def written(files: Mapping[str, str | bytes], called: str = "") -> Recipe:
@@ -71,7 +107,7 @@ def written(files: Mapping[str, str | bytes], called: str = "") -> Recipe:
     return lambda shop, name: shop.build(name, write(shop.folder / "unseen" / name / (called or name), files))
 
 
-def old_artifact(shop: Workshop, name: str) -> Case:
+def old_artifact(shop: Bench, name: str) -> Case:
     """A folder with a forest that scikit-learn 1.4.2 made, and nothing that says so."""
     python = shop.modelcast.python_with("scikit-learn==1.4.2")
     source = write(shop.folder / "unseen" / name, {"README.md": "a forest"})
@@ -80,7 +116,7 @@ def old_artifact(shop: Workshop, name: str) -> Case:
     return Case(source=source, built=case.built, made=made)
 
 
-def own_code(shop: Workshop, name: str) -> Case:
+def own_code(shop: Bench, name: str) -> Case:
     """prediction.py with what it loads, of which one file is a trained line."""
     source = write(shop.folder / "unseen" / name, repositories.OWN_CODE)
     (source / "models").mkdir()
@@ -88,7 +124,7 @@ def own_code(shop: Workshop, name: str) -> Case:
     return shop.build(name, source)
 
 
-def lightgbm(shop: Workshop, name: str) -> Case:
+def lightgbm(shop: Bench, name: str) -> Case:
     """A folder with a bare LightGBM classifier and the requirement that it needs."""
     pins = ("lightgbm==4.7.0",)
     python = shop.modelcast.python_with(*pins)
@@ -98,7 +134,7 @@ def lightgbm(shop: Workshop, name: str) -> Case:
     return Case(source=source, built=case.built, made=made)
 
 
-def logged(shop: Workshop, name: str) -> Case:
+def logged(shop: Bench, name: str) -> Case:
     """A repository with a folder that MLflow wrote; `logged_old` by 2.9.2, `logged_new` by 3.17.2."""
     root = Path(__file__).with_name("logged")
     age = name.removeprefix("logged_")
@@ -108,7 +144,7 @@ def logged(shop: Workshop, name: str) -> Case:
     return Case(source=source, built=case.built, made=json.loads((root / f"{age}.json").read_bytes()))
 
 
-def served_sample(shop: Workshop, name: str) -> Case:
+def served_sample(shop: Bench, name: str) -> Case:
     """A sample as `modelcast serve` builds it, from the folder itself."""
     source = SAMPLES / name
     before = contents(source)
@@ -121,19 +157,19 @@ def served_sample(shop: Workshop, name: str) -> Case:
 def sample_given(sample: str, **variables: str) -> Recipe:
     """A sample built with these variables in the build's environment."""
 
-    def built(shop: Workshop, name: str) -> Case:
+    def built(shop: Bench, name: str) -> Case:
         source, out = SAMPLES / sample, shop.folder / "bundles" / name
         return Case(source=source, built=shop.modelcast.build(source, out, **variables))
 
     return built
 
 
-def copied_sample(shop: Workshop, name: str) -> Case:
+def copied_sample(shop: Bench, name: str) -> Case:
     """breast-cancer in a folder of another path."""
     return shop.build(name, copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer"))
 
 
-def changed_sample(shop: Workshop, name: str) -> Case:
+def changed_sample(shop: Bench, name: str) -> Case:
     """breast-cancer with one digit of its data changed."""
     source = copy(SAMPLES / "breast-cancer", shop.folder / name / "breast-cancer")
     data = source / "data" / "holdout.csv"
@@ -163,20 +199,20 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", root, *somebody, *arguments], check=True, capture_output=True, env=STARTED)
 
 
-def git_copy(shop: Workshop, name: str) -> Case:
+def git_copy(shop: Bench, name: str) -> Case:
     """What S2I has of the repository: the files, without .git, in a folder of another name and at another time."""
     source = copy(shop.repository(), shop.folder / name / "side-model", ".git")
     return shop.build(name, source)
 
 
-def git_branch(shop: Workshop, name: str) -> Case:
+def git_branch(shop: Bench, name: str) -> Case:
     """A branch by its URL."""
     root = shop.repository()
     built = shop.modelcast.build(f"{root.as_uri()}#best", shop.folder / "bundles" / name)
     return Case(source=root, built=built)
 
 
-def installed(shop: Workshop, name: str) -> Case:
+def installed(shop: Bench, name: str) -> Case:
     """breast-cancer, built by a modelcast that pip installed from copies of the two distributions."""
     for part in ("runtime", "builder"):
         copy(ROOT / part, shop.folder / name / part, "__pycache__", "*.egg-info", "build", ".*")
@@ -192,7 +228,7 @@ def installed(shop: Workshop, name: str) -> Case:
     return Case(source=source, built=theirs.build(source, shop.folder / "bundles" / name))
 
 
-def git_main(shop: Workshop, name: str) -> Case:
+def git_main(shop: Bench, name: str) -> Case:
     """The working copy."""
     return shop.build(name, shop.repository())
 

@@ -121,7 +121,7 @@ def test_bash_completes_commands_options_and_paths(tmp_path: Path) -> None:
     lines += [f'{typed}\t\x01printf "<%s>\\n" "$(echo \x05)"' for typed in TYPED]
     for line in [*lines, "exit"]:
         os.write(ours, f"{line}\n".encode())
-    bash.wait(timeout=120)
+    bash.wait(timeout=300)
     shown = "".join(read_from(ours))
     assert re.findall(r"^<(.*?) ?>\r$", shown, re.MULTILINE) == list(TYPED.values())
 

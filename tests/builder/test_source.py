@@ -202,7 +202,7 @@ except Exception as error:
             [sys.executable, "-c", program], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
         )
         try:
-            child.wait(timeout=60)
+            child.wait(timeout=300)
         finally:
             child.kill()
             child.wait()

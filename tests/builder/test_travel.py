@@ -220,4 +220,4 @@ def test_what_travels_imports_without_the_repository(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.source.read_bytes())
     code = "import sys; sys.path.insert(0, sys.argv[1]); import clip, lib.words; clip.plain.words.f()"
-    subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path / "code")], check=True, timeout=30)
+    subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path / "code")], check=True, timeout=300)

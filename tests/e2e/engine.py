@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDENED = ("--user", "1000680000:0", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 """As OpenShift's restricted SCC runs it, and stricter: the only writable path is the engine's own /dev/shm."""
 NO_REGISTRY = ("--pull-policy", "never", "--incremental-pull-policy", "never")
-START_S = 60
+START_S = 180
 
 
 def docker(*arguments: str, stdin: str | None = None) -> str:
@@ -48,7 +48,7 @@ class Service:
         while time.monotonic() < until:
             assert self.state()["Running"], f"the container ended: {self.log()}"
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == httpx.codes.OK:
+                if httpx.get(f"{self.url}/readyz", timeout=30).status_code == httpx.codes.OK:
                     return
             except httpx.TransportError:
                 pass

@@ -114,7 +114,7 @@ def test_the_runtime_image_without_a_bundle_says_what_it_lacks(runtime: str) -> 
 
 
 def test_push_prints_the_registrys_own_digest(pushed: Pushed, registry: str) -> None:
-    asked = httpx.head(f"http://{registry}/v2/team/breast-cancer/manifests/1", headers={"Accept": MANIFEST}, timeout=30)
+    asked = httpx.head(f"http://{registry}/v2/team/breast-cancer/manifests/1", headers={"Accept": MANIFEST}, timeout=120)
     assert pushed.printed == f"{registry}/team/breast-cancer@{asked.headers['Docker-Content-Digest']}"
 
 
@@ -122,7 +122,7 @@ def test_what_is_pulled_by_its_digest_serves_hardened_as_the_bundle_here(pushed:
     docker("image", "rm", "--force", pushed.name)
     docker("pull", "--quiet", pushed.printed)
     service = start(pushed.printed, *HARDENED)
-    told = httpx.get(f"{service.url}/info", timeout=30).json()
+    told = httpx.get(f"{service.url}/info", timeout=120).json()
     assert (told["bundle_digest"], told["version"]) == (pushed.bundle.digest, pushed.bundle.manifest.version)
     answers_as_in_the_build(service.url, pushed.printed, SAMPLE)
     code, took_s = service.terminate(GRACE_S)
@@ -171,7 +171,7 @@ def test_a_builder_makes_the_same_bundle(pushed: Pushed, modelcast: Modelcast, b
     try:
         assert config_of(ASSEMBLED)["Cmd"] == ["/bin/sh", "-c", "/usr/libexec/s2i/run"]
         service = start(ASSEMBLED, *HARDENED)
-        assert httpx.get(f"{service.url}/info", timeout=30).json()["bundle_digest"] == pushed.bundle.digest
+        assert httpx.get(f"{service.url}/info", timeout=120).json()["bundle_digest"] == pushed.bundle.digest
         answers_as_in_the_build(service.url, ASSEMBLED, SAMPLE)
     finally:
         docker("image", "rm", "--force", ASSEMBLED)

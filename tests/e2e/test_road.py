@@ -36,8 +36,8 @@ def answers_as(service: Service, table: Table, expected: dict[str, Any]) -> None
     """JSON and CSV, labels and probabilities: equal to the last bit."""
     url = f"{service.url}/predict?proba=true"
     for answer in (
-        httpx.post(url, json={"instances": table.instances}, timeout=30),
-        httpx.post(url, content=table.text, headers=CSV, timeout=30),
+        httpx.post(url, json={"instances": table.instances}, timeout=120),
+        httpx.post(url, content=table.text, headers=CSV, timeout=120),
     ):
         assert answer.status_code == 200, answer.text
         assert answer.json()["predictions"] == expected["predictions"]
@@ -58,7 +58,7 @@ def test_counters_of_four_workers_add_up_to_what_a_client_sent(penguins: str, st
     bodies: list[Any] = [{"instances": batch} for batch in batches] + [{"instances": []}] * 20
     # A connection each, so that every worker gets its part.
     with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(lambda body: httpx.post(f"{service.url}/predict", json=body, timeout=30), bodies))
+        answers = list(clients.map(lambda body: httpx.post(f"{service.url}/predict", json=body, timeout=120), bodies))
     assert Counter(answer.status_code for answer in answers) == {200: 300, 400: 20}
 
     predicted = Counter(label for answer in answers[:300] for label in answer.json()["predictions"])

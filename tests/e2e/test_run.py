@@ -17,7 +17,7 @@ STRICT = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileg
 def answers(service: Service) -> None:
     """One row of the model's own data gets its class."""
     table = read_table(SAMPLES / "breast-cancer" / "data" / "holdout.csv", without=("diagnosis",))
-    answer = httpx.post(f"{service.url}/predict", json={"instances": table.instances[:1]}, timeout=30)
+    answer = httpx.post(f"{service.url}/predict", json={"instances": table.instances[:1]}, timeout=120)
     assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"] == ["benign"]
 
@@ -79,7 +79,7 @@ def test_a_start_that_fails_ends_with_its_reason(
 ) -> None:
     done = subprocess.run(
         ["docker", "run", "--rm", *options, breast_cancer, *command],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith(reason)

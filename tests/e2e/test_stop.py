@@ -75,7 +75,7 @@ def press(service: Service, body: bytes, codes: list[int], stop: threading.Event
     while not stop.is_set():
         try:
             headers = {"Content-Type": "application/json", "Connection": "close"}
-            codes.append(httpx.post(f"{service.url}/predict", content=body, headers=headers, timeout=30).status_code)
+            codes.append(httpx.post(f"{service.url}/predict", content=body, headers=headers, timeout=120).status_code)
         except httpx.TransportError:
             time.sleep(0.05)
 
@@ -87,7 +87,7 @@ class HalfSent:
         address = urlsplit(service.url)
         self.status = b""
         self.rest = body[len(body) // 2 :]
-        self.connection = socket.create_connection((address.hostname, address.port), timeout=30)
+        self.connection = socket.create_connection((address.hostname, address.port), timeout=120)
         head = ["POST /predict HTTP/1.1", f"Host: {address.netloc}", "Content-Type: application/json"]
         head += [f"Content-Length: {len(body)}", "", ""]
         self.connection.sendall("\r\n".join(head).encode() + body[: len(body) // 2])

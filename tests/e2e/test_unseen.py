@@ -86,7 +86,7 @@ def test_unseen_repository_is_served_by_four_workers_as_scikit_learn_answers(
     service = start(unseen, *HARDENED, "--env", "WEB_CONCURRENCY=4")
     expected = in_process(unseen, table, NOTEBOOK_NAME)
     answers = [
-        httpx.post(f"{service.url}/predict?proba=true", json={"instances": table.instances}, timeout=30)
+        httpx.post(f"{service.url}/predict?proba=true", json={"instances": table.instances}, timeout=120)
         for _ in range(12)
     ]
     assert {answer.status_code for answer in answers} == {200}
@@ -98,7 +98,7 @@ def test_unseen_repository_is_served_by_four_workers_as_scikit_learn_answers(
 
 def test_labels_of_the_image_say_what_info_says(unseen: str, start: Start) -> None:
     labels = config_of(unseen)["Labels"]
-    told = httpx.get(f"{start(unseen, *HARDENED).url}/info", timeout=30).json()
+    told = httpx.get(f"{start(unseen, *HARDENED).url}/info", timeout=120).json()
     ours = {name.removeprefix("modelcast."): text for name, text in labels.items() if name.startswith("modelcast.")}
     assert ours == {
         "name": "of-the-command",

@@ -88,7 +88,7 @@ def answers_as_in_the_build(url: str, image: str, source: Path) -> None:
         asked = json.loads((source / "examples.json").read_text(encoding="utf-8"))
     assert asked
     for example in asked:
-        answer = httpx.post(f"{url}/predict", json=example["request"], timeout=30)
+        answer = httpx.post(f"{url}/predict", json=example["request"], timeout=120)
         assert answer.status_code == 200, answer.text
         assert holds(example["response"], answer.json()), answer.text
 

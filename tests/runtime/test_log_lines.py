@@ -30,12 +30,12 @@ class Service:
         self.address = self.line.split()[-1]
 
     def ask(self, method: str, target: str, **request: Any) -> httpx.Response:
-        return httpx.request(method, self.address + target, timeout=30, trust_env=False, **request)
+        return httpx.request(method, self.address + target, timeout=300, trust_env=False, **request)
 
     def stop(self) -> list[str]:
         """The log, line by line."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=30) == 0
+        assert self.process.wait(timeout=300) == 0
         return self.log.read_text(encoding="utf-8").splitlines()
 
 

@@ -407,7 +407,7 @@ def test_a_file_of_objects_is_answered_offline(
 def command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """`modelcast-runtime` in a process of its own; it must end by itself."""
     line = [sys.executable, "-m", "modelcast_runtime", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_ctrl_c_ends_the_command_and_is_no_rows_error(make_code: MakeCode, tmp_path: Path) -> None:
