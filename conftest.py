@@ -1,6 +1,11 @@
-"""Which tests are long."""
+"""Which tests are long, and that no example fails because a machine is slow."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says how busy the machine is.
+settings.register_profile("any-machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {

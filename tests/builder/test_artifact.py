@@ -417,7 +417,7 @@ def test_an_escape_that_is_none_warns_nobody(save: Callable[..., Path]) -> None:
     assert artifact.scan(save(b"S'\\o'\n.")).root == ("builtins", "str")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_damage_gives_an_artifact_or_a_refusal(data: st.DataObject, save: Callable[..., Path]) -> None:
     whole = bytearray(data.draw(st.sampled_from([PICKLED, ARRAY[:400], *HOSTILE.values(), pickle.dumps(Part("1"), 0)])))

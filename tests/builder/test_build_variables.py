@@ -61,7 +61,6 @@ def test_a_name_with_such_letters_in_another_word_is_handed_through(name: str) -
     assert handed({name: "x"}, None) == handed({name: "x"}, [name]) == {name: "x"}
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(
     before=st.from_regex(r"[A-Z]{1,8}(_[A-Z]{1,8})?", fullmatch=True),
     word=st.sampled_from(("KEY", "PAT", "PWD", "PASSWORD", "AUTH", "SECRET")),

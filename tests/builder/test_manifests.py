@@ -242,7 +242,6 @@ def test_a_pod_has_more_time_to_end_than_the_service_takes(make_bundle: MakeBund
     assert describe(bundle, IMAGE).grace_s == master._defaults(settings)["graceful_timeout"] + 5
 
 
-@settings(deadline=None)
 @given(model_bytes=some.integers(0, 2**40))
 def test_the_memory_holds_as_many_workers_as_the_cpu_asks_for(model_bytes: int) -> None:
     size = sizing.of(model_bytes)
@@ -273,7 +272,7 @@ IMAGES = some.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     name=NAMES,
     image=IMAGES,

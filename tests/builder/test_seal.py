@@ -1,11 +1,9 @@
 """How a bundle is written: whole or not at all, hashed as it was written, and over nothing but a bundle."""
 
 import hashlib
-import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,19 +81,27 @@ def test_receipts_are_in_no_digest(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+SEALED = """
+import sys
+from pathlib import Path
+from modelcast_builder import seal
+from modelcast_runtime import contract
+out, tool, said = map(Path, sys.argv[1:])
+with seal.staging(out) as writer:
+    writer.copy(tool, "code/deep/tool.py")
+    writer.finish(contract.decode(said.read_bytes(), contract.Manifest))
+    seal.publish(writer, out)
+"""
+
+
 def test_every_user_may_read_it_and_nobody_runs_it(tmp_path: Path) -> None:
     source = tmp_path / "tool.py"
     source.write_bytes(b"")
     source.chmod(0o700)
-    before = os.umask(0o077)
-    try:
-        with seal.staging(tmp_path / "bundle") as writer:
-            fill(writer)
-            writer.copy(source, "code/deep/tool.py")
-            writer.finish(MANIFEST)
-            seal.publish(writer, tmp_path / "bundle")
-    finally:
-        os.umask(before)
+    said = tmp_path / "said.json"
+    said.write_bytes(contract.encode(MANIFEST))
+    command = [sys.executable, "-c", SEALED, str(tmp_path / "bundle"), str(source), str(said)]
+    subprocess.run(command, check=True, umask=0o077)  # this process has one mask for all its threads
     modes = {path: path.stat().st_mode & 0o777 for path in [tmp_path / "bundle", *(tmp_path / "bundle").rglob("*")]}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o644}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o755}
@@ -235,12 +241,10 @@ def test_what_a_living_build_is_writing_stays(tmp_path: Path) -> None:
 def test_many_builds_to_one_target_end_with_one_bundle(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     models = [f"model {number}".encode() for number in range(40)]
-    started = time.perf_counter()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda model: built(out, model), models))
     assert open_bundle(out).model.read_bytes() in models
     assert names(tmp_path) == ["bundle"]
-    assert time.perf_counter() - started < 30
 
 
 def test_one_name_twice_is_no_bundle(tmp_path: Path) -> None:

@@ -114,7 +114,9 @@ def test_the_runtime_image_without_a_bundle_says_what_it_lacks(runtime: str) -> 
 
 
 def test_push_prints_the_registrys_own_digest(pushed: Pushed, registry: str) -> None:
-    asked = httpx.head(f"http://{registry}/v2/team/breast-cancer/manifests/1", headers={"Accept": MANIFEST}, timeout=120)
+    asked = httpx.head(
+        f"http://{registry}/v2/team/breast-cancer/manifests/1", headers={"Accept": MANIFEST}, timeout=120
+    )
     assert pushed.printed == f"{registry}/team/breast-cancer@{asked.headers['Docker-Content-Digest']}"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
@@ -169,30 +168,30 @@ def bomb(inflated: int, wbits: int) -> bytes:
 
 
 @pytest.mark.parametrize(("encoding", "wbits"), [(b"gzip", 31), (b"deflate", 15), (b"deflate", -15)])
-def test_a_bomb_is_refused_at_once_and_in_little_memory(encoding: bytes, wbits: int) -> None:
+def test_a_bomb_is_refused_before_it_is_inflated(encoding: bytes, wbits: int) -> None:
     content, limit = bomb(64 << 20, wbits), 1 << 20
     assert len(content) < limit
     tracemalloc.start()
-    started = time.perf_counter()
     status, _ = refused(content, encoding=encoding, limit=limit)
-    seconds = time.perf_counter() - started
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert status == 413
     assert most < 4 * limit
-    assert seconds < 1
 
 
 @pytest.mark.parametrize(
     ("encoding", "member"),
     [(b"gzip", gzip.compress(b"", mtime=0)), (b"deflate", zlib.compress(b"")), (b"deflate", bare(b""))],
 )
-def test_millions_of_empty_members_are_refused_at_once(encoding: bytes, member: bytes) -> None:
+def test_millions_of_empty_members_are_refused_after_the_first(
+    encoding: bytes, member: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_members: list[int] = []
+    stream = zlib.decompressobj
+    monkeypatch.setattr(zlib, "decompressobj", lambda window: read_members.append(window) or stream(window))
     limit = 16 << 20
-    content = member * (limit // len(member))
-    started = time.perf_counter()
-    assert refused(content, encoding=encoding, limit=limit) == CORRUPT
-    assert time.perf_counter() - started < 1
+    assert refused(member * (limit // len(member)), encoding=encoding, limit=limit) == CORRUPT
+    assert len(read_members) <= 1001
 
 
 def test_as_many_members_as_real_tools_make_are_read() -> None:

@@ -7,7 +7,8 @@ import inspect
 import json
 import pickle
 import re
-import time
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -279,39 +280,57 @@ def test_a_failure_of_no_single_row_is_a_500_without_a_traceback(
     assert "RuntimeError: not with others" in caplog.text
 
 
-def test_health_answers_while_a_slow_model_scores(make_client: MakeClient) -> None:
-    client, order = make_client("own"), []
+class Gate:
+    """Holds the model while it scores the rows that ask for it, where `sleep` would only be slow."""
 
-    async def ask(method: str, path: str, body: Any = b"") -> None:
-        answer = await client.ask(method, path, body)
-        assert answer.status == 200
-        order.append(path)
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def sleep(self, seconds: float) -> None:
+        """What the model calls for each row."""
+        if seconds:
+            self.reached.set()
+            assert self.opened.wait(30), "nobody asks while the event loop is blocked"
+
+    async def wait(self) -> None:
+        """Until the model is held."""
+        assert await asyncio.to_thread(self.reached.wait, 30)
+
+
+@pytest.fixture
+def gated(make_client: MakeClient) -> tuple[Any, Gate]:
+    """A client of the model, and its gate."""
+    client, gate = make_client("own"), Gate()
+    sys.modules["own_model"].__dict__["time"] = gate
+    return client, gate
+
+
+def test_health_answers_while_a_slow_model_scores(gated: tuple[Any, Gate]) -> None:
+    client, gate = gated
 
     async def both() -> None:
-        slow = asyncio.create_task(ask("POST", "/predict", [[0.5, 1]]))
-        await asyncio.sleep(0.05)
-        started = time.perf_counter()
-        await ask("GET", "/healthz")
-        assert time.perf_counter() - started < 0.4
-        await slow
+        slow = asyncio.create_task(client.ask("POST", "/predict", [[0.5, 1]]))
+        await gate.wait()
+        assert (await client.ask("GET", "/healthz")).status == 200
+        assert not slow.done()
+        gate.opened.set()
+        assert (await slow).status == 200
 
     asyncio.run(both())
-    assert order == ["/healthz", "/predict"]
 
 
-def test_one_row_passes_a_slow_batch(make_client: MakeClient) -> None:
-    client = make_client("own")
+def test_one_row_passes_a_slow_batch(gated: tuple[Any, Gate]) -> None:
+    client, gate = gated
 
-    async def both() -> float:
+    async def both() -> None:
         slow = asyncio.create_task(client.ask("POST", "/predict", [[0.5, 1]]))
-        await asyncio.sleep(0.05)
-        started = time.perf_counter()
+        await gate.wait()
         assert (await client.ask("POST", "/predict", [[0, 1]])).json()["predictions"] == [1.0]
-        seconds = time.perf_counter() - started
-        await slow
-        return seconds
+        assert not slow.done()
+        gate.opened.set()
+        assert (await slow).json()["predictions"] == [1.5]
 
-    assert asyncio.run(both()) < 0.4
+    asyncio.run(both())
 
 
 def test_many_at_once_each_have_their_own_answer(make_client: MakeClient) -> None:
@@ -345,7 +364,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_no_json_breaks_the_service(client_of: Callable[[str], Any], data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["array", "frame", "kmeans", "text"]))
@@ -356,7 +375,7 @@ def test_no_json_breaks_the_service(client_of: Callable[[str], Any], data: st.Da
     answer.json()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=60), st.sampled_from(["application/json", "text/csv", "text/csv; charset=utf-8", ""]))
 def test_no_bytes_break_the_service(client_of: Callable[[str], Any], body: bytes, content_type: str) -> None:
     answer = client_of("frame")("POST", "/predict", body, content_type=content_type)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from modelcast_runtime import payload
@@ -130,7 +130,7 @@ ROWS = st.lists(st.lists(CELL, min_size=5, max_size=5) | st.fixed_dictionaries(d
 PLAIN = validator_of(PEOPLE)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.one_of(ROWS, ROWS.map(lambda rows: {"instances": rows}), ROWS.map(lambda rows: {"records": rows})))
 def test_rows_that_are_taken_always_fit(body: Any) -> None:
     if is_taken(body, PEOPLE):

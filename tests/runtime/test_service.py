@@ -64,7 +64,9 @@ def make_app(worker):
         if scope["path"] == "/bug":
             raise ValueError("a bug")
         if scope["path"] == "/slow":
-            await asyncio.sleep(0.7)
+            Path("reached").touch()
+            while not Path("go").exists():
+                await asyncio.sleep(0.01)
         is_late = scope["path"] == "/readyz" and worker.draining.is_set()
         seen = {"pid": os.getpid(), "slot": worker.slot, "size": size, "errors": int(worker.store.total()[0])}
         body = json.dumps(seen).encode()
@@ -96,6 +98,8 @@ print("only the master comes back", file=sys.stderr)
 sys.exit(code)
 """
 BACK = "only the master comes back\n"
+WITHIN_S = 60
+"""A hang is a failure; whatever takes time, takes more of it on a machine with other work."""
 
 
 @dataclass
@@ -107,12 +111,12 @@ class Service:
     port: int = 0
     rest: tuple[str, str] = field(default=("", ""))
 
-    def end(self, number: int, within: float = 5) -> int:
+    def end(self, number: int, within: float = WITHIN_S) -> int:
         """Send a signal to the master and wait for the exit code."""
         self.process.send_signal(number)
         return self.wait(within)
 
-    def wait(self, within: float = 5) -> int:
+    def wait(self, within: float = WITHIN_S) -> int:
         self.rest = self.process.communicate(timeout=within)
         return self.process.returncode
 
@@ -128,7 +132,7 @@ class Service:
 
 def exchange(port: int, request: bytes) -> tuple[int, bytes]:
     """Send, read until the server closes: the status and the body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S) as client:
         client.sendall(request)
         answer = b"".join(iter(lambda: client.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -190,7 +194,7 @@ def ready(service: Service) -> Service:
 
 def wait_for(service: Service, condition: Callable[[], bool]) -> None:
     """Until it holds, which must be while the service runs."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + WITHIN_S
     while not condition():
         assert service.process.poll() is None, service.process.communicate()[1]
         assert time.monotonic() < until
@@ -218,7 +222,7 @@ def test_a_taken_port_is_one_line_at_once(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         service = start(port=port)
-        assert service.wait(within=3) == 1
+        assert service.wait() == 1
     text = f"error: serve: port {port} on 127.0.0.1 is taken. Stop what listens there or choose another with --port\n"
     assert service.rest == ("", text + BACK)
 
@@ -227,14 +231,14 @@ def test_a_socket_that_another_process_was_given_is_not_ours(start: Start) -> No
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         service = start(port=port, env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
-        assert service.wait(within=30) == 1
+        assert service.wait() == 1
     text = f"error: serve: port {port} on 127.0.0.1 is taken. Stop what listens there or choose another with --port\n"
     assert service.rest == ("", text + BACK)
 
 
 def test_an_address_of_another_machine_is_one_line(start: Start) -> None:
     service = start(host="192.0.2.1")
-    assert service.wait(within=3) == 1
+    assert service.wait() == 1
     text = (
         "error: serve: this machine cannot listen on 192.0.2.1 (Cannot assign requested address). "
         "Choose one of its addresses with --host\n"
@@ -244,13 +248,13 @@ def test_an_address_of_another_machine_is_one_line(start: Start) -> None:
 
 def test_a_worker_that_cannot_serve_ends_the_service_with_its_reason_once(start: Start) -> None:
     service = start(workers=3, fault="refuse")
-    assert service.wait(within=4) == 1
+    assert service.wait() == 1
     assert service.rest == ("", "error: serve: golden row 3 does not reproduce\n" + BACK)
 
 
 def test_a_bug_in_a_worker_ends_the_service_with_its_traceback(start: Start) -> None:
     service = start(fault="bug")
-    assert service.wait(within=4) == 70
+    assert service.wait() == 70
     assert "ValueError: a bug" in service.rest[1]
 
 
@@ -259,7 +263,7 @@ def test_workers_that_crash_before_they_serve_end_the_service_and_are_not_replac
     start: Start, workers: int
 ) -> None:
     service = start(workers=workers, fault="crash")
-    assert service.wait(within=20) == 1
+    assert service.wait() == 1
     *lines, last, back = service.rest[1].splitlines(keepends=True)
     assert sum("was sent SIGSEGV!" in line for line in lines) >= 5
     assert re.fullmatch(
@@ -296,18 +300,28 @@ def test_workers_that_served_may_all_be_killed_again_and_again(start: Start) -> 
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         assert service.ask()["pid"] not in before
+        wait_for(service, lambda: len(service.pids()) == 3 and not service.pids() & before)  # noqa: B023 - called here
     assert service.end(signal.SIGTERM) == 0
 
 
-def test_readiness_turns_within_200_ms_and_every_answer_then_closes_its_connection(start: Start) -> None:
-    service = ready(start(workers=2))
-    request = b"GET /readyz HTTP/1.1\r\n\r\n"
-    assert exchange(service.port, request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[0] == 200
+def is_draining(service: Service) -> bool:
+    """Whether a load balancer hears that no request is to come any more."""
+    try:
+        return exchange(service.port, b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n")[0] == 503
+    except ConnectionRefusedError:
+        return True
+
+
+def test_readiness_turns_at_once_and_every_answer_then_closes_its_connection(start: Start) -> None:
+    service = ready(start(workers=2, drain_s=30))
+    assert not is_draining(service)
     service.process.send_signal(signal.SIGTERM)
-    time.sleep(0.15)
-    statuses = [exchange(service.port, request)[0] for _ in range(6)]  # the server closes, unasked
+    wait_for(service, lambda: is_draining(service))
+    statuses = [
+        exchange(service.port, b"GET /readyz HTTP/1.1\r\n\r\n")[0] for _ in range(6)
+    ]  # the server closes, unasked
     assert statuses == [503] * 6
-    assert service.wait() == 0
+    assert service.end(signal.SIGQUIT) == 0
 
 
 @dataclass
@@ -317,6 +331,8 @@ class Load:
     answered: int = 0
     refused: int = 0
     failures: list[str] = field(default_factory=list)
+    much: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there is load."""
 
     async def keep_alive(self, port: int) -> None:
         """Ask again and again on one connection, open another where the answer says that this one closes."""
@@ -355,61 +371,78 @@ class Load:
         if not head.startswith(b"HTTP/1.1 200 "):
             self.failures.append(head.decode())
         self.answered += 1
+        if self.answered > 100:
+            self.much.set()
         return b"connection: close" not in head.lower()
 
 
 @pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGTERM), (2, signal.SIGTERM), (2, signal.SIGINT)])
 def test_stopping_under_load_loses_no_request(start: Start, workers: int, number: signal.Signals) -> None:
-    service = ready(start(workers=workers, drain_s=0.4))
+    service = ready(start(workers=workers, drain_s=1))
     load = Load()
 
     async def play() -> None:
         clients = [load.keep_alive(service.port) for _ in range(16)] + [load.one_each(service.port) for _ in range(16)]
         tasks = [asyncio.create_task(client) for client in clients]
-        await asyncio.sleep(0.5)
+        await load.much.wait()
         service.process.send_signal(number)
-        await asyncio.wait_for(asyncio.gather(*tasks), 6)
+        await asyncio.gather(*tasks)
 
-    asyncio.run(play())
+    async def in_time() -> None:
+        await asyncio.wait_for(play(), WITHIN_S)
+
+    asyncio.run(in_time())
     assert load.failures == []
     assert load.refused == 32
-    assert load.answered > 100
     assert service.wait() == 0
     assert service.rest == ("", BACK)
 
 
-def test_a_request_in_flight_is_finished_and_an_idle_connection_does_not_hold_the_service(start: Start) -> None:
+@contextlib.contextmanager
+def in_flight(service: Service, folder: Path) -> Iterator[socket.socket]:
+    """A connection whose request has reached the application, which answers when there is a file `go`."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=WITHIN_S) as busy:
+        busy.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
+        wait_for(service, (folder / "reached").exists)
+        yield busy
+
+
+def test_a_request_in_flight_is_finished_and_an_idle_connection_does_not_hold_the_service(
+    start: Start, tmp_path: Path
+) -> None:
     service = ready(start(drain_s=0))
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as idle:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=WITHIN_S) as idle:
         idle.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert idle.recv(65536)
-        with socket.create_connection(("127.0.0.1", service.port), timeout=5) as busy:
-            busy.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
-            time.sleep(0.1)
+        with in_flight(service, tmp_path) as busy:
             service.process.send_signal(signal.SIGTERM)
+            wait_for(service, lambda: is_draining(service))
+            (tmp_path / "go").touch()
             answer = b"".join(iter(lambda: busy.recv(65536), b""))
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
             assert b"\r\nConnection: close\r\n" in answer
         assert idle.recv(65536) == b""
-        assert service.wait(within=3) == 0
+        assert service.wait() == 0
 
 
-def test_ctrl_c_reaches_the_whole_group_and_still_finishes_what_is_in_flight(start: Start) -> None:
-    service = ready(start(workers=2, drain_s=30))
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as busy:
-        busy.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
-        time.sleep(0.1)
+def test_ctrl_c_reaches_the_whole_group_and_still_finishes_what_is_in_flight(start: Start, tmp_path: Path) -> None:
+    service = ready(start(workers=2, drain_s=300))
+    with in_flight(service, tmp_path) as busy:
         os.killpg(service.process.pid, signal.SIGINT)
+        wait_for(service, lambda: is_draining(service))
+        (tmp_path / "go").touch()
         assert b"".join(iter(lambda: busy.recv(65536), b"")).startswith(b"HTTP/1.1 200 OK\r\n")
-    assert service.wait(within=3) == 0
+    assert service.wait() == 0
 
 
 def test_sigterm_to_the_whole_group_lingers_as_sigterm_to_the_master_does(start: Start) -> None:
-    service = ready(start(workers=2, drain_s=0.8))
+    service = ready(start(workers=2, drain_s=300))
+    workers = service.pids()
     os.killpg(service.process.pid, signal.SIGTERM)
-    time.sleep(0.5)
-    assert service.ask("/")["size"] == 0
-    assert service.wait(within=3) == 0
+    wait_for(service, lambda: is_draining(service))
+    assert {service.ask()["size"] for _ in range(20)} == {0}
+    assert service.pids() == workers
+    assert service.end(signal.SIGQUIT) == 0
 
 
 @pytest.mark.parametrize("way", ["gunicorn", "systemd"])
@@ -421,11 +454,11 @@ def test_a_service_on_a_handed_listener_leaves_it_to_the_next(start: Start, way:
         given: dict[str, Any] = {"gunicorn": {}, "systemd": {"wrap": as_systemd}}[way]
         first = ready(start(handed=handed, port=port, drain_s=30, **given))
         assert first.line == f"serving spam sha256:3f2a at http://127.0.0.1:{port}\n"
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as idle:
+        with socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S) as idle:
             second = ready(start(handed=handed, port=port, drain_s=0))
             first.process.send_signal(signal.SIGTERM)
             theirs = second.pids()
-            in_a_row, until = 0, time.monotonic() + 20
+            in_a_row, until = 0, time.monotonic() + WITHIN_S
             while in_a_row < 30:
                 in_a_row = in_a_row + 1 if second.ask()["pid"] in theirs else 0
                 assert time.monotonic() < until, "the first one still accepts"
@@ -435,18 +468,14 @@ def test_a_service_on_a_handed_listener_leaves_it_to_the_next(start: Start, way:
         assert second.end(signal.SIGTERM) == 0
         assert first.process.poll() is None, "it lingers for the connections that it has"
         assert first.end(signal.SIGQUIT) == 0
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S):
             pass  # the handshake is done by the listener that is left
 
 
-def test_sigquit_ends_at_once(start: Start) -> None:
-    service = ready(start(workers=2, drain_s=30))
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as busy:
-        busy.sendall(b"GET /slow HTTP/1.1\r\n\r\n")
-        time.sleep(0.1)
-        began = time.monotonic()
+def test_sigquit_ends_at_once(start: Start, tmp_path: Path) -> None:
+    service = ready(start(workers=2, drain_s=300))
+    with in_flight(service, tmp_path):  # and is never answered
         assert service.end(signal.SIGQUIT) == 0
-        assert time.monotonic() - began < 0.6
 
 
 def test_a_killed_worker_is_replaced_in_its_slot_and_its_counts_stay(start: Start) -> None:
@@ -466,7 +495,7 @@ def test_a_reload_replaces_all_workers_in_other_slots_and_the_service_stays_read
     service = ready(start(workers=2, drain_s=0))
     before = service.pids()
     service.process.send_signal(signal.SIGHUP)
-    until = time.monotonic() + 3
+    until = time.monotonic() + WITHIN_S
     while service.pids() & before and time.monotonic() < until:
         assert service.ask("/readyz")["slot"] in range(5)
     assert not service.pids() & before
@@ -475,8 +504,8 @@ def test_a_reload_replaces_all_workers_in_other_slots_and_the_service_stays_read
 
 
 def test_a_half_header_holds_nothing_and_is_counted(start: Start) -> None:
-    service = ready(start(header_s=0.3, drain_s=0))
-    halves = [socket.create_connection(("127.0.0.1", service.port), timeout=1.3) for _ in range(50)]
+    service = ready(start(header_s=2, drain_s=0))
+    halves = [socket.create_connection(("127.0.0.1", service.port), timeout=WITHIN_S) for _ in range(50)]
     for half in halves:
         half.sendall(b"GET / HTTP/1.1\r\nHo")
     assert service.ask()["errors"] == 0
@@ -514,7 +543,7 @@ def test_a_word_of_gunicorn_cmd_args_may_hold_spaces(start: Start, args: str, lo
 
 def test_a_wrong_word_in_gunicorn_cmd_args_is_wrong_usage(start: Start) -> None:
     service = start(env={"GUNICORN_CMD_ARGS": "--no-such-flag"})
-    assert service.wait(within=3) == 2
+    assert service.wait() == 2
     assert service.rest[1].splitlines()[:2] == [
         "usage: GUNICORN_CMD_ARGS='--keep-alive 30 ...'",
         "GUNICORN_CMD_ARGS: error: unrecognized arguments: --no-such-flag",
@@ -530,7 +559,7 @@ def test_gunicorns_own_reading_of_the_environment_is_not_in_the_way(start: Start
 
 def test_workers_leave_when_their_master_is_gone(start: Start) -> None:
     service = ready(start(workers=2))
-    assert service.end(signal.SIGKILL, within=4) == -signal.SIGKILL  # waits until nobody holds its stderr
+    assert service.end(signal.SIGKILL) == -signal.SIGKILL  # waits until nobody holds its stderr
     with pytest.raises(ConnectionRefusedError):
         service.ask()
 
@@ -551,7 +580,7 @@ def test_as_pid_1_it_stops_when_told(start: Start) -> None:
     (master,) = service.pids()
     assert f"NSpid:\t{master}\t1\n" in Path(f"/proc/{master}/status").read_text()
     os.kill(master, signal.SIGTERM)
-    assert service.wait(within=3) == 0
+    assert service.wait() == 0
 
 
 def test_no_machine_learning_library_is_loaded() -> None:
