@@ -1,7 +1,10 @@
 """The commands of a page, executed: its `console` blocks in order, and the files that stand between them."""
 
+import contextlib
 import os
+import random
 import re
+import socket
 import subprocess
 import sys
 import uuid
@@ -53,7 +56,7 @@ def execute(page: str, variables: Mapping[str, str]) -> None:
     """Do what the page says, in one shell at the repository's root; each command must print what the page shows."""
     shell = Shell(variables)
     try:
-        for step in steps(page):
+        for step in steps(with_free_ports(page)):
             if isinstance(step, File):
                 shell.place(step)
                 continue
@@ -62,6 +65,21 @@ def execute(page: str, variables: Mapping[str, str]) -> None:
             assert re.fullmatch(pattern, printed, re.DOTALL), f"$ {step.text}\n{printed}"
     finally:
         shell.close()
+
+
+def with_free_ports(page: str) -> str:
+    """The page with ports that nobody listens on: another checkout on this machine may do what its own page says."""
+    for port in set(re.findall(r"--port (\d+)", page)):
+        page = re.sub(rf"\b{port}\b", str(_free_port()), page)
+    return page
+
+
+def _free_port() -> int:
+    # Below what the kernel gives to clients, which could take it before the page does.
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 class Shell:

@@ -197,7 +197,7 @@ from modelcast_builder import seal
 with seal.staging(Path(sys.argv[1])) as writer:
     writer.write("model.joblib", b"half")
     print("writing", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -60,7 +60,7 @@ def pushed(modelcast: Modelcast, runtime: str, registry: str) -> Iterator[Pushed
     name = f"{registry}/team/breast-cancer:1"
     done = make_image(modelcast, SAMPLE, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
     assert done.returncode == 0, done.stderr
-    (manifest,) = modelcast.cache.glob("bundles/*/manifest.json")
+    (manifest,) = modelcast.cache.glob("bundles/[!.]*/manifest.json")
     yield Pushed(name=name, printed=done.stdout.splitlines()[-1], bundle=open_bundle(manifest.parent))
     for image in (name, AGAIN, done.stdout.splitlines()[-1]):
         subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
@@ -127,9 +127,7 @@ def test_what_is_pulled_by_its_digest_serves_hardened_as_the_bundle_here(pushed:
     told = httpx.get(f"{service.url}/info", timeout=120).json()
     assert (told["bundle_digest"], told["version"]) == (pushed.bundle.digest, pushed.bundle.manifest.version)
     answers_as_in_the_build(service.url, pushed.printed, SAMPLE)
-    code, took_s = service.terminate(GRACE_S)
-    assert code == 0, service.log()
-    assert took_s < GRACE_S / 2
+    assert service.terminate(GRACE_S) == 0, service.log()
     proof = docker("run", "--rm", *HARDENED, pushed.printed, "modelcast-runtime", "selftest")
     assert (
         proof

@@ -48,7 +48,8 @@ def test_a_laptop_and_s2i_agree_on_the_model_s_version(breast_cancer: str, start
     modelcast = str(Path(sys.executable).with_name("modelcast"))
     run([modelcast, "build", str(SAMPLES / "breast-cancer"), "--out", str(tmp_path / "bundle")])
     here = json.loads((tmp_path / "bundle" / "manifest.json").read_text(encoding="utf-8"))
-    assert httpx.get(f"{start(breast_cancer, *HARDENED).url}/info").json()["version"] == here["version"]
+    told = httpx.get(f"{start(breast_cancer, *HARDENED).url}/info", timeout=120).json()
+    assert told["version"] == here["version"]
 
 
 def test_counters_of_four_workers_add_up_to_what_a_client_sent(penguins: str, start: Start) -> None:
@@ -62,7 +63,7 @@ def test_counters_of_four_workers_add_up_to_what_a_client_sent(penguins: str, st
     assert Counter(answer.status_code for answer in answers) == {200: 300, 400: 20}
 
     predicted = Counter(label for answer in answers[:300] for label in answer.json()["predictions"])
-    counted = samples(httpx.get(f"{service.url}/metrics").text)
+    counted = samples(httpx.get(f"{service.url}/metrics", timeout=120).text)
     assert counted["modelcast_rows_total", ""] == sum(map(len, batches))
     assert {label: counted["modelcast_predictions_total", label] for label in predicted} == predicted
     assert counted["modelcast_requests_total", "200"] == 300

@@ -93,7 +93,7 @@ def test_unseen_repository_is_served_by_four_workers_as_scikit_learn_answers(
     assert [answer.json()["predictions"] for answer in answers] == [expected["predictions"]] * 12
     assert [answer.json()["probabilities"] for answer in answers] == [expected["probabilities"]] * 12
     assert "the wrapper ran" in service.log()
-    assert service.terminate(30)[0] == 0
+    assert service.terminate(30) == 0
 
 
 def test_labels_of_the_image_say_what_info_says(unseen: str, start: Start) -> None:

@@ -278,7 +278,7 @@ def test_a_connection_that_never_speaks_is_closed_without_a_word_and_not_counted
 
 def test_a_kept_alive_connection_times_the_next_header_from_its_first_byte() -> None:
     async def play() -> None:
-        async with running() as service, service.dial() as (reader, writer):
+        async with running(keep_alive_s=2 * WITHIN_S) as service, service.dial() as (reader, writer):
             writer.write(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
             assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200 OK")
             await asyncio.sleep(HEADER_S * 2)  # idle, which is not slow
