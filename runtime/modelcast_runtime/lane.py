@@ -3,26 +3,18 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from modelcast_runtime import answer, body, problems
 from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
-from modelcast_runtime.columns import Columns, Scores
-from modelcast_runtime.contract import Wanted
 from modelcast_runtime.dialects import Asked, Dialect, Request
-from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer
-from modelcast_runtime.payload import Decoded
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.scope import PROTOCOL, ROWS
+from modelcast_runtime.scoring import Scoring
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
-
-# A native model holds the interpreter for milliseconds: it scores beside the event loop, so that health answers
-# meanwhile. Two threads let one row pass a large batch; more would only share the same core.
-_SCORING_THREADS = 2
 
 # Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
 DECODED_INLINE = 65_536
@@ -63,31 +55,6 @@ class BaseLane(ABC):
         """The answer; raises `Problem` and `ClientGone`."""
 
 
-class Scoring:
-    """What all lanes of a worker score with: one model, one small pool of threads."""
-
-    def __init__(self, scorer: Scorer, observer: Observer) -> None:
-        """`scorer` has answered the golden rows; the threads start with the first request."""
-        self.threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="score")
-        self._scorer = scorer
-        self._observer = observer
-
-    async def score(self, rows: Decoded, wanted: frozenset[Wanted]) -> Scores:
-        """Score and observe; raises `Problem` with the row that the model refuses."""
-        loop = asyncio.get_running_loop()
-        try:
-            scores = await loop.run_in_executor(self.threads, self._scorer.score, rows.columns, wanted)
-        except Exception as error:
-            _log.warning("the model refused a request: %s", type(error).__name__)
-            # The golden rows were answered when this worker started: what fails now is in these rows.
-            row = await loop.run_in_executor(self.threads, refused_row, self._scorer, rows.columns, wanted)
-            if row is None:
-                raise
-            raise problems.refused_by_model(rows.locate(row, None), type(error).__name__) from error
-        self._observer.scored(rows.columns.rows, scores.predictions, rows.missing, rows.unseen)
-        return scores
-
-
 class Lane(BaseLane):
     """Answers one dialect's POSTs for one bundle in one worker."""
 
@@ -110,27 +77,3 @@ class Lane(BaseLane):
         if len(request.body) <= DECODED_INLINE:
             return self._dialect.read(request)
         return await asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)
-
-
-def refused_row(scorer: Scorer, columns: Columns, wanted: frozenset[Wanted]) -> int | None:
-    """A row that the model cannot score, found by halving; None where every part is scored after all."""
-    low, high = 0, columns.rows
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _is_refused(scorer, _part(columns, low, middle), wanted):
-            high = middle
-        else:
-            low = middle
-    return low if _is_refused(scorer, _part(columns, low, high), wanted) else None
-
-
-def _part(columns: Columns, low: int, high: int) -> Columns:
-    return Columns(rows=high - low, arrays={name: values[low:high] for name, values in columns.arrays.items()})
-
-
-def _is_refused(scorer: Scorer, columns: Columns, wanted: frozenset[Wanted]) -> bool:
-    try:
-        scorer.score(columns, wanted)
-    except Exception:  # noqa: BLE001 - whatever the model raises
-        return True
-    return False
