@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 
 from modelcast_runtime import answer, body, problems
@@ -10,8 +12,9 @@ from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
 from modelcast_runtime.dialects import Asked, Dialect, Request
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.problems import Problem
+from modelcast_runtime.request_id import CURRENT
 from modelcast_runtime.scope import PROTOCOL, ROWS
-from modelcast_runtime.scoring import Scoring
+from modelcast_runtime.scoring import Failed, Outcome, Scoring
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
@@ -37,18 +40,22 @@ class BaseLane(ABC):
         response = Response(status=499, headers=(), body=b"")  # nobody is left to read an answer
         try:
             response = await self._answer(scope, receive)
-        except Problem as problem:
-            response = self._dialect.refuse(problem)
         except body.ClientGone:
             return
-        except Exception:  # noqa: BLE001 - the boundary: a logged 500
-            _log.exception("a request could not be answered")
-            response = self._dialect.refuse(problems.internal_error())
+        except Exception as error:  # noqa: BLE001 - the boundary
+            response = self._refusal(error)
         finally:
             self._observer.finished(self._dialect.name, response.status, perf_counter() - started)
         await respond(send, response)
         if response.status == problems.CONTENT_TOO_LARGE:
             await body.discard(receive)
+
+    def _refusal(self, error: Exception) -> Response:
+        """A problem in the dialect's form; anything else is a logged 500."""
+        if isinstance(error, Problem):
+            return self._dialect.refuse(error)
+        _log.error("a request could not be answered", exc_info=error)
+        return self._dialect.refuse(problems.internal_error())
 
     @abstractmethod
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
@@ -63,6 +70,36 @@ class Lane(BaseLane):
         super().__init__(dialect, observer, settings)
         self._scoring = scoring
 
+    def take(self, request: Request, reply: Callable[[Response], None]) -> None:
+        """Answer a request that is whole (its body as it was sent), without a coroutine.
+
+        `reply` is called once, in here where the request is refused unread, else later. Raises nothing.
+        """
+        started = perf_counter()
+        self._observer.started()
+        identity = CURRENT.get()
+
+        def end(response: Response) -> None:
+            self._observer.finished(self._dialect.name, response.status, perf_counter() - started)
+            reply(response)
+
+        def done(outcome: Outcome) -> None:
+            CURRENT.set(identity)  # of those that share a call, this one is now spoken of in the log
+            try:
+                response = self._written(outcome, asked)
+            except Exception as error:  # noqa: BLE001 - the boundary
+                response = self._refusal(error)
+            end(response)
+
+        try:
+            self._dialect.glance(request.headers, request.query)
+            content = body.inflated(request.body, request.headers, self._settings.limits.body_bytes)
+            asked = self._dialect.read(request if content is request.body else replace(request, body=content))
+        except Exception as error:  # noqa: BLE001 - the boundary
+            end(self._refusal(error))
+            return
+        self._scoring.submit(asked.rows, asked.wanted, done)
+
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers = dict(scope["headers"])
         query = scope["query_string"]
@@ -70,10 +107,14 @@ class Lane(BaseLane):
         content = await body.read(receive, headers, self._settings.limits.body_bytes)
         asked = await self._read(Request(headers, query, content))
         scope[ROWS] = asked.rows.columns.rows
-        scores = await self._scoring.score(asked.rows, asked.wanted)
-        return self._dialect.write(scores, asked, answer.new_prediction_id())
+        return self._written(await self._scoring.score(asked.rows, asked.wanted), asked)
 
     async def _read(self, request: Request) -> Asked:
         if len(request.body) <= DECODED_INLINE:
             return self._dialect.read(request)
         return await asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)
+
+    def _written(self, outcome: Outcome, asked: Asked) -> Response:
+        if isinstance(outcome, Failed):
+            raise outcome.problem(asked.rows) from outcome.error
+        return self._dialect.write(outcome, asked, answer.new_prediction_id())

@@ -74,8 +74,8 @@ class Scoring(ABC):
     def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
         """Score and observe these rows; `done` is called later, never from in here."""
 
-    async def score(self, rows: Decoded, wanted: frozenset[Wanted]) -> Scores:
-        """The same for a coroutine; raises `Problem` with the row that the model refuses."""
+    async def score(self, rows: Decoded, wanted: frozenset[Wanted]) -> Outcome:
+        """The same for a coroutine."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Outcome) -> None:
@@ -83,10 +83,7 @@ class Scoring(ABC):
                 future.set_result(outcome)
 
         self.submit(rows, wanted, done)
-        outcome = await future
-        if isinstance(outcome, Failed):
-            raise outcome.problem(rows) from outcome.error
-        return outcome
+        return await future
 
     def _tell(self, batch: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
         """Count what was scored, in one go, then tell everybody."""

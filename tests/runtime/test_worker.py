@@ -88,6 +88,7 @@ class Running:
             connections=set(),
             observe=self.codes.append,
             is_closing=False,
+            direct={},
             alive=True,
             nr=0,
             nr_conns=0,
