@@ -274,8 +274,12 @@ def test_a_model_that_may_look_at_neighbours_is_asked_for_one_request_at_a_time_
 
 def test_the_way_of_scoring_is_the_models(make_bundle: MakeBundle) -> None:
     observer = cast(Observer, Counting())
-    assert isinstance(create_scoring(cast(Scorer, load_scorer(open_bundle(make_bundle("compiled")))), observer), TurnScoring)
-    assert isinstance(create_scoring(cast(Scorer, load_scorer(open_bundle(make_bundle("array")))), observer), GatheredScoring)
+    assert isinstance(
+        create_scoring(cast(Scorer, load_scorer(open_bundle(make_bundle("compiled")))), observer), TurnScoring
+    )
+    assert isinstance(
+        create_scoring(cast(Scorer, load_scorer(open_bundle(make_bundle("array")))), observer), GatheredScoring
+    )
 
 
 class Mean:
@@ -426,5 +430,3 @@ def _opened(make_bundle: MakeBundle) -> Any:
     if not _kept:
         _kept.append(open_bundle(make_bundle("compiled")))
     return _kept[0]
-
-
