@@ -8,12 +8,12 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelcast_runtime import log_lines
-from modelcast_runtime.connection import ScoringProtocol, Take
+from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.scope import PROTOCOL, ROWS
 
 _LONGEST = 256
@@ -38,9 +38,6 @@ class LoggedProtocol(ScoringProtocol):
     """A connection that writes its line when a request is done with, answered or not."""
 
     _exchange: _Exchange | None = None
-
-    def _taken_directly(self) -> Mapping[str, Take]:
-        return {}
 
     async def _handle_http_request(self, request: Any, sockname: Any, peername: Any, complete: Any = None) -> Any:
         began = time.perf_counter()

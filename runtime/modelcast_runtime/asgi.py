@@ -45,7 +45,7 @@ class Router:
         """`lanes` maps a path to the lane that answers POST on it."""
         self._lanes = lanes
         self.direct: Mapping[str, Any] = {path: lane.take for path, lane in lanes.items() if hasattr(lane, "take")}
-        """What answers a whole request to a lane's path without this: `connection.Take`."""
+        """What answers a whole request to a lane's path without this: `direct.Take`."""
         self._pages = pages
         self._observer = observer
 

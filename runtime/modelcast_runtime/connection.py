@@ -4,24 +4,17 @@ Invariant: a request is answered at most once, and no byte that a client sent co
 """
 
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Literal
 
 from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]
 
 from modelcast_runtime import problems, request_id
-from modelcast_runtime.asgi import Response
-from modelcast_runtime.dialects import Request
 from modelcast_runtime.problems import Problem
 
 LINGER_S = 1.0
 """How long a closed connection is still read without anything coming."""
-DIRECT_BYTES = 65_536
-"""A body up to this size is decoded at once; a larger one is left to the application, which may use a thread."""
-
-Take = Callable[[Request, Callable[[Response], None]], None]
-"""What answers a request that is whole without a task: it calls back once, and raises nothing."""
 
 
 class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
@@ -29,25 +22,13 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
 
     What stock gunicorn 27 leaves open (all measured): a header or a body that never ends is never closed; errors
     are text that quotes the request; closing on unread bytes resets the connection, and the answer is lost.
-
-    A scoring request whose body came with its head is answered right from here (`worker.direct`): gunicorn's way takes
-    two tasks, a future and four turns of the event loop, which is longer than a compiled model takes. Everything else,
-    a body in pieces or an `Expect` for instance, goes gunicorn's way to the same lanes.
     """
 
     _closed: bool
-    _request_ready: Any
-    _current_request: Any
-    _body_receiver: Any
-    _keepalive_handle: Any
 
     def __init__(self, worker: Any) -> None:
-        """`worker` is a `ScoringWorker`: limits, `observe`, `direct`, `connections` and `is_closing` are used here."""
+        """`worker` is a `ScoringWorker`: its limits, `observe`, `connections` and `is_closing` are used here."""
         super().__init__(worker)
-        self._direct = self._taken_directly()
-        self._held: Take | None = None
-        self._is_taken = False
-        self._idle_since = 0.0
         self._limits = worker.limits
         self._owed: Literal["", "header", "body"] = ""
         self._deadline: Any = None
@@ -76,27 +57,6 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
             self._is_silent = False
             super().data_received(data)
 
-    def _taken_directly(self) -> Mapping[str, Take]:
-        """What is answered without the application; nothing where gunicorn's own hooks want to see each request."""
-        is_watched = self._pre_request or self._post_request or self.log.access_log_enabled
-        direct: Mapping[str, Take] = {} if is_watched else self.worker.direct
-        return direct
-
-    def _on_headers_complete(self) -> bool:
-        """Hold back what may be answered directly until it is known whether its body is here."""
-        if not self._direct or self._callback_parser.method != b"POST":
-            return bool(super()._on_headers_complete())
-        ready, self._request_ready = self._request_ready, None  # else gunicorn's loop is woken now
-        try:
-            skips_body = bool(super()._on_headers_complete())
-        finally:
-            self._request_ready = ready
-        request = self._current_request
-        self._held = None if request._expect_100_continue else self._direct.get(request.path)
-        if self._held is None and self._h2c_upgrade_settings is None:
-            ready.set()
-        return skips_body
-
     def _feed_callback_parser(self, data: bytes) -> bool:
         try:
             goes_on: bool = super()._feed_callback_parser(data)
@@ -106,52 +66,8 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
             self._close_transport()
             return False
         if goes_on:
-            take, self._held = self._held, None
-            if take is not None and not self._is_whole():
-                self._request_ready.set()
-                take = None
             self._expect(self._missing())
-            if take is not None:
-                self._take(take)
         return goes_on
-
-    def _is_whole(self) -> bool:
-        """Whether the body is here, is small, and nothing else is behind it."""
-        parser, receiver = self._callback_parser, self._body_receiver
-        return bool(parser.is_complete and receiver.buffered <= DIRECT_BYTES and not parser.remaining())
-
-    def _take(self, take: Take) -> None:
-        request = self._current_request
-        self._is_taken = True
-        request_id.CURRENT.set(self._identity(request))
-        body = b"".join(self._body_receiver._chunks)
-        take(Request(dict(request.headers_bytes), request.query.encode("latin-1"), body), self._reply)
-
-    def _reply(self, response: Response) -> None:
-        """Answer what was taken, then turn to what the client has sent since, as gunicorn's loop does."""
-        self._is_taken = False
-        worker, request, parser = self.worker, self._current_request, self._callback_parser
-        if self._closed:
-            return
-        is_last = self._will_close(request, False)
-        headers = (*response.headers, (b"content-length", b"%d" % len(response.body)))
-        self._send_response_start(response.status, headers, request, is_last)
-        self._send_body(response.body)
-        worker.nr += 1
-        if worker.nr >= worker.max_requests:
-            worker.alive = False
-        if is_last:
-            self._close_transport()
-            return
-        rest = parser.remaining()
-        parser.reset()
-        self._current_request = self._body_receiver = None
-        self._idle_since = worker.loop.time()
-        if self._keepalive_handle is None:
-            self._arm_keepalive_timer()
-        self._resume_reading()
-        if rest:
-            self._feed_callback_parser(rest)
 
     def _missing(self) -> Literal["", "header", "body"]:
         if self._callback_parser.is_complete:
@@ -188,19 +104,8 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
             self._send_error_response(408, "")
             self._close_transport()
 
-    def _arm_keepalive_timer(self) -> None:
-        self._idle_since = self.worker.loop.time()
-        super()._arm_keepalive_timer()
-
     def _keepalive_timeout(self) -> None:
-        """One timer for many requests: it asks how long nothing has come, rather than being set anew by each."""
-        self._keepalive_handle = None
-        if self._owed or self._is_taken:  # the header has begun, and has its own deadline; or the model is asked
-            return
-        rest = self._idle_since + self._keepalive - self.worker.loop.time()
-        if rest > 0:
-            self._keepalive_handle = self._call_later(rest, self._keepalive_timeout)
-        else:
+        if not self._owed:  # else the header has begun, and has its own deadline
             super()._keepalive_timeout()
 
     def _has_answered(self) -> bool:
@@ -268,7 +173,7 @@ class ScoringProtocol(ASGIProtocol):  # type: ignore[misc]
 
     def close_if_idle(self) -> None:
         """Close a kept-alive connection on which nothing has come since its last answer."""
-        is_idle = self._awaiting_request and not (self._owed or self._is_taken or self._finishing_calls)
+        is_idle = self._awaiting_request and not self._owed and not self._finishing_calls
         if is_idle and not _is_readable(self.transport):
             self._close_transport()
 

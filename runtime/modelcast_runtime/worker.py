@@ -17,8 +17,9 @@ from typing import Any, Protocol
 from gunicorn.workers.gasgi import ASGIWorker  # type: ignore[import-untyped]
 
 from modelcast_runtime.access_log import LoggedProtocol
-from modelcast_runtime.connection import ScoringProtocol, Take
+from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
+from modelcast_runtime.direct import DirectProtocol, Take
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -195,7 +196,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         heart.cancel()
 
     def _connect(self) -> ScoringProtocol:
-        return LoggedProtocol(self) if self.duty.logs_access else ScoringProtocol(self)
+        return LoggedProtocol(self) if self.duty.logs_access else DirectProtocol(self)
 
     def _quit(self) -> None:
         self._quick_shutdown = True

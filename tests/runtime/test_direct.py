@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from modelcast_runtime import direct
 from modelcast_runtime.asgi import Response
 from modelcast_runtime.dialects import Request
+from modelcast_runtime.direct import Take
 
 from tests.conftest import MakeClient
-from tests.runtime.test_worker import Running, answers, running
+from tests.runtime.test_worker import Running, answers, problem, running
 
 BODY = b"[[1, 2]]"
 POST = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"
@@ -42,7 +44,7 @@ class Answering:
 
 
 @contextlib.asynccontextmanager
-async def taking(take: Answering) -> AsyncIterator[Running]:
+async def taking(take: Take) -> AsyncIterator[Running]:
     async with running() as service:
         service.worker.direct = {"/predict": take}
         yield service
@@ -237,6 +239,66 @@ async def _connected(service: Running) -> Any:
     return next(iter(service.worker.connections))
 
 
+def test_a_header_that_would_begin_another_is_a_500() -> None:
+    def take(request: Request, reply: Callable[[Response], None]) -> None:
+        reply(Response(status=200, headers=((b"model-version", b"a\r\nSet-Cookie: b"),), body=b"secret"))
+
+    async def play() -> None:
+        async with taking(take) as service:
+            assert problem(await service.talk(post(), 60))["status"] == 500
+
+    asyncio.run(play())
+
+
+def test_a_head_that_is_known_again_means_the_same_and_another_does_not() -> None:
+    async def play() -> None:
+        take = Answering()
+        async with taking(take) as service, service.dial() as (reader, writer):
+            identities = []
+            for body in (b"[1]", b"[2]", b"[34]", b"[5]", b"[67]"):
+                writer.write(post(body))
+                (answer,) = await some(reader)
+                assert answer.endswith(b"of " + body)
+                identities.append(re.findall(rb"X-Request-Id: (\S+)", answer)[0])
+            assert len(set(identities)) == 5
+            (connection,) = service.worker.connections
+            assert len(connection._heads) == 2
+            for length in range(direct.MOST_HEADS):
+                writer.write(post(b"[" + b"1" * 100 + b"1" * length * 1000 + b"]"))
+                await some(reader)
+            assert len(connection._heads) <= direct.MOST_HEADS
+            writer.write(post(b"[1]")[:-1])  # a known head, and a body that is not here yet
+            await until(lambda: connection._body_receiver)
+            writer.write(b"]")
+            assert (await asyncio.wait_for(reader.read(65536), 60)).endswith(b"\r\n\r\n3")
+
+    asyncio.run(play())
+
+
+def test_what_comes_behind_a_known_head_waits_for_its_answer() -> None:
+    async def play() -> None:
+        take = Answering(later=1)
+        async with taking(take) as service, service.dial() as (reader, writer):
+            writer.write(post())
+            await until(lambda: take.waiting)
+            take.waiting.pop()()
+            await some(reader)
+            connection = await _connected(service)
+            writer.write(post())
+            await until(lambda: take.waiting)
+            assert not connection._callback_parser.is_complete  # it was not parsed
+            writer.write(post(b"[2]"))
+            await until(lambda: connection._behind)
+            assert len(take.taken) == 2
+            take.waiting.pop()()
+            await until(lambda: take.waiting)
+            take.waiting.pop()()
+            assert [one.rpartition(b"\r\n\r\n")[2] for one in await some(reader, 2)] == [b"2 of [[1, 2]]", b"3 of [2]"]
+            assert not connection._reading_paused
+
+    asyncio.run(play())
+
+
 def test_a_hook_of_gunicorns_own_sees_every_request() -> None:
     async def play() -> None:
         take, seen = Answering(), []
@@ -253,7 +315,7 @@ def test_both_ways_of_a_real_lane_answer_alike(make_client: MakeClient) -> None:
     bodies = [b"[[1, 2]]", b"[[1, null]]", b"{", b'{"instances": [[3, 4], [5, 6]]}', b"[[1, 1e300]]", b"", b"[[1]]"]
     queries = [b"", b"proba=true", b"proba=9"]
 
-    async def direct(request: Request) -> Response:
+    async def ask(request: Request) -> Response:
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         client.app.direct["/predict"](request, answered.set_result)
         return await answered
@@ -263,7 +325,7 @@ def test_both_ways_of_a_real_lane_answer_alike(make_client: MakeClient) -> None:
 
     for query in queries:
         for body in bodies:
-            ours = asyncio.run(direct(Request({}, query, body)))
+            ours = asyncio.run(ask(Request({}, query, body)))
             theirs = client("POST", f"/predict?{query.decode()}", body)
             assert (ours.status, without_id(ours.body)) == (theirs.status, without_id(theirs.body))
     seen = client("GET", "/metrics").body.decode()
@@ -276,12 +338,12 @@ def test_what_a_direct_request_fails_on_is_a_logged_500(
 ) -> None:
     client = make_client("own")
 
-    async def direct() -> Response:
+    async def ask() -> Response:
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         client.app.direct["/predict"](Request({}, b"", b"[[0, 1], [0, -2626.5]]"), answered.set_result)
         return await answered
 
-    answer = asyncio.run(direct())
+    answer = asyncio.run(ask())
     assert answer.status == 500
     assert b"2626" not in answer.body
     assert "RuntimeError: not with others" in caplog.text

@@ -24,6 +24,7 @@ from modelcast_runtime import request_id
 from modelcast_runtime.access_log import LoggedProtocol
 from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
+from modelcast_runtime.direct import DirectProtocol
 from modelcast_runtime.worker import Draining, ScoringWorker, Startup, refuse_handshakes
 
 App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -117,7 +118,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(app: App = counting, protocol: type[ScoringProtocol] = ScoringProtocol) -> AsyncIterator[Running]:
+async def running(app: App = counting, protocol: type[ScoringProtocol] = DirectProtocol) -> AsyncIterator[Running]:
     service = Running(app)
     server = await service.worker.loop.create_server(lambda: protocol(service.worker), "127.0.0.1", 0)
     service.port = server.sockets[0].getsockname()[1]
