@@ -1,6 +1,6 @@
 """What the lanes of a worker score with: requests that wait for the same model go into one call of it.
 
-A compiled model answers in microseconds: what arrives in one turn of the event loop is scored in the next, on the loop
+A compiled model answers in microseconds: what arrives in one turn of the event loop is scored together, on the loop
 itself. A native one takes milliseconds: it scores on a thread, and what arrives meanwhile waits for the next call.
 Nobody waits while the model is idle. `docs/decisions/0010` says which models are asked for several requests at once.
 """
@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from modelcast_runtime import problems
 from modelcast_runtime.columns import Columns, Scores
@@ -72,7 +73,7 @@ class Scoring(ABC):
 
     @abstractmethod
     def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
-        """Score and observe these rows; `done` is called later, never from in here."""
+        """Score and observe these rows; `done` is called later, or in here where nobody else can be waited for."""
 
     async def score(self, rows: Decoded, wanted: frozenset[Wanted]) -> Outcome:
         """The same for a coroutine."""
@@ -104,7 +105,7 @@ def create_scoring(scorer: Scorer, observer: Observer) -> Scoring:
 
 
 class TurnScoring(Scoring):
-    """What arrives in one turn of the event loop is one call in the next; what is large is scored beside it."""
+    """What arrives in one turn of the event loop is one call; what is large is scored beside it."""
 
     def __init__(self, scorer: Scorer, observer: Observer) -> None:
         """For a model that answers in microseconds."""
@@ -112,14 +113,19 @@ class TurnScoring(Scoring):
         self._waiting: list[Waiting] = []
 
     def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
-        """Score with all others of this turn."""
+        """Score with all others of this turn; at once, where this is the last thing that the loop has to do in it."""
         one = Waiting(rows, wanted, done)
         if rows.columns.rows > self._scorer.inline_rows:
             self._beside(one)
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._score_turn)
+        loop: Any = asyncio.get_running_loop()
         self._waiting.append(one)
+        if len(self._waiting) > 1:
+            return
+        if getattr(loop, "_ready", True):  # asyncio's own queue: something else is still to come in this turn
+            loop.call_soon(self._score_turn)
+        else:
+            self._score_turn()
 
     def _score_turn(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -76,6 +76,7 @@ class Asking:
     """Submits, and collects the outcomes in the order in which they come."""
 
     def __init__(self, make: Callable[[Scorer, Observer], Scoring], scorer: Doubling) -> None:
+        self.scorer = scorer
         self.counted = Counting()
         self.scoring = make(scorer, cast(Observer, self.counted))
         self.outcomes: dict[str, Outcome] = {}
@@ -88,6 +89,20 @@ class Asking:
 
         self.scoring.submit(rows(*values), wanted, done)
 
+    async def turn(self, *submits: Callable[[], None]) -> None:
+        """All of these in one turn of the loop, as if their bodies had come in it."""
+        loop = asyncio.get_running_loop()
+        for submit in submits:
+            loop.call_soon(submit)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def first(self, make: Any) -> None:
+        """A native model is being asked already."""
+        self.scorer.gate.set() if make is TurnScoring else None
+        self.submit("first", 7)
+        await asyncio.to_thread(self.scorer.began.wait, 60)
+
     async def until(self, *names: str) -> None:
         while not self.outcomes.keys() >= set(names):
             self._ended.clear()
@@ -99,19 +114,17 @@ class Asking:
         return outcome.predictions.tolist()  # type: ignore[no-any-return]
 
 
-def test_what_comes_in_one_turn_is_one_call_in_the_next() -> None:
+def test_what_comes_in_one_turn_is_one_call_and_a_lone_request_waits_for_nothing() -> None:
     scorer = Doubling(inline_rows=4)
 
     async def play() -> Asking:
         asking = Asking(TurnScoring, scorer)
-        asking.submit("a", 1)
-        asking.submit("b", 2, 3)
-        asking.submit("c", 4)
-        assert asking.outcomes == {}
-        await asyncio.sleep(0)
+        await asking.turn(
+            lambda: asking.submit("a", 1), lambda: asking.submit("b", 2, 3), lambda: asking.submit("c", 4)
+        )
         assert set(asking.outcomes) == {"a", "b", "c"}
         asking.submit("d", 5)
-        await asyncio.sleep(0)
+        assert "d" in asking.outcomes  # nothing else is to be done in this turn: it waits for nobody
         return asking
 
     asking = asyncio.run(play())
@@ -125,9 +138,8 @@ def test_a_turn_of_more_rows_than_the_loop_may_wait_for_is_several_calls() -> No
 
     async def play() -> None:
         asking = Asking(TurnScoring, scorer)
-        for index, values in enumerate([(1, 2), (3, 4), (5,)]):
-            asking.submit(str(index), *values)
-        await asyncio.sleep(0)
+        sizes = enumerate([(1, 2), (3, 4), (5,)])
+        await asking.turn(*(partial(asking.submit, str(index), *values) for index, values in sizes))
         assert len(asking.outcomes) == 3
 
     asyncio.run(play())
@@ -158,17 +170,18 @@ def test_only_who_asks_for_the_same_outputs_shares_a_call(make: Any) -> None:
 
     async def play() -> Asking:
         asking = Asking(make, scorer)
-        asking.submit("first", 7)
-        await asyncio.to_thread(scorer.began.wait, 60) if make is GatheredScoring else scorer.gate.set()
-        asking.submit("a", 1, wanted=PROBA)
-        asking.submit("b", 2)
-        asking.submit("c", 3, wanted=PROBA)
+        await asking.first(make)
+        await asking.turn(
+            partial(asking.submit, "a", 1, wanted=PROBA),
+            partial(asking.submit, "b", 2),
+            partial(asking.submit, "c", 3, wanted=PROBA),
+        )
         scorer.gate.set()
         await asking.until("a", "b", "c", "first")
         return asking
 
     asking = asyncio.run(play())
-    assert sorted(map(sorted, scorer.calls)) == ([[1, 3], [2, 7]] if make is TurnScoring else [[1, 3], [2], [7]])
+    assert sorted(map(sorted, scorer.calls)) == [[1, 3], [2], [7]]
     with_probabilities = asking.outcomes["c"]
     assert isinstance(with_probabilities, Scores)
     assert with_probabilities.probabilities is not None
@@ -182,11 +195,10 @@ def test_a_row_that_the_model_refuses_is_its_own_requests_only(make: Any) -> Non
 
     async def play() -> Asking:
         asking = Asking(make, scorer)
-        asking.submit("first", 7)
-        await asyncio.to_thread(scorer.began.wait, 60) if make is GatheredScoring else scorer.gate.set()
-        asking.submit("a", 1)
-        asking.submit("bad", 2, -1, 3)
-        asking.submit("c", 4)
+        await asking.first(make)
+        await asking.turn(
+            partial(asking.submit, "a", 1), partial(asking.submit, "bad", 2, -1, 3), partial(asking.submit, "c", 4)
+        )
         scorer.gate.set()
         await asking.until("a", "bad", "c", "first")
         return asking
