@@ -57,6 +57,7 @@ class Trained:
     signature: Signature
     golden: Golden
     code: Mapping[str, str] = field(default_factory=dict)
+    format: contract.Format = "joblib"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
     ) -> Path:
         trained = _trained(kind)
         writer = Writer(root=tmp_path_factory.mktemp(kind) / "bundle")
-        writer.write("model.joblib", trained.content if content is None else content)
+        writer.write(f"model.{trained.format}", trained.content if content is None else content)
         writer.write(contract.GOLDEN, contract.encode(golden or trained.golden))
         writer.write(contract.LOCK, b"scikit-learn==1.9.1\n")
         for name, text in trained.code.items():
@@ -197,15 +198,18 @@ def dumped() -> Callable[[Any], bytes]:
 
 
 def _said(kind: str, trained: Trained) -> dict[str, Any]:
+    is_native = trained.format == "joblib"
     return {
         "name": kind,
         "version": VERSION,
-        "format": "joblib",
+        "format": trained.format,
         "framework": "sklearn",
         "task": trained.task,
-        "model": "model.joblib",
+        "model": f"model.{trained.format}",
         "signature": trained.signature,
-        "compilation": Compilation(backend="native", reason="no compiler for it yet"),
+        "compilation": Compilation(backend="native", reason="no compiler for it yet")
+        if is_native
+        else Compilation(backend="onnxruntime", reason="the graphs of the tests are known", precision="float64"),
     }
 
 
@@ -372,6 +376,40 @@ def _own() -> Trained:
     )
 
 
+def _graph(name: str) -> bytes:
+    return (Path(__file__).parent / "runtime" / "graphs" / f"{name}.onnx").read_bytes()
+
+
+def _compiled() -> Trained:
+    return Trained(
+        content=_graph("matrix"),
+        task="classifier",
+        signature=Signature(
+            layout="array",
+            inputs=_floats("a", "b"),
+            outputs=_outputs("int64", 3),
+            classes=(0, 1, 2),
+            largest=3.4028235e38,
+        ),
+        golden=Golden(rows=((1.0, 0.0), (0.0, 1.0), (-1.0, -1.0)), predictions=(0, 1, 2)),
+        format="onnx",
+    )
+
+
+def _compiled_columns() -> Trained:
+    columns = (
+        Column(name="size", dtype="float64", nullable=True),
+        Column(name="level", dtype="string", categories=("low", "high")),
+    )
+    return Trained(
+        content=_graph("columns"),
+        task="regressor",
+        signature=Signature(layout="frame", inputs=columns, outputs=_outputs("float64", None)),
+        golden=Golden(rows=((1.5, "low"), (2.0, "high")), predictions=(11.5, 22.0)),
+        format="onnx",
+    )
+
+
 def _pickled_of(source: str, module: str, name: str) -> bytes:
     made = type(sys)(module)
     exec(source, made.__dict__)
@@ -390,4 +428,6 @@ MODELS: dict[str, Callable[[], Trained]] = {
     "pair": _pair,
     "text": _text,
     "own": _own,
+    "compiled": _compiled,
+    "compiled columns": _compiled_columns,
 }

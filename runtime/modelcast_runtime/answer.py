@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Signature, Wanted, label_text
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
 def encode(
@@ -59,5 +61,12 @@ def plain(value: object) -> object:
 
 def new_prediction_id() -> str:
     """Make a ULID: 26 characters that sort by the millisecond; 80 of its 128 bits are random."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])
+    random = os.urandom(10)
+    high, low = int.from_bytes(random[:5]), int.from_bytes(random[5:])
+    tens = (high >> 30, high >> 20, high >> 10, high, low >> 30, low >> 20, low >> 10, low)
+    return _moment(time.time_ns() // 1_000_000) + "".join([_PAIRS[ten & 1023] for ten in tens])
+
+
+@lru_cache(maxsize=1)
+def _moment(milliseconds: int) -> str:
+    return "".join([_CROCKFORD[milliseconds >> shift & 31] for shift in range(45, -1, -5)])

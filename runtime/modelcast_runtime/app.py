@@ -13,10 +13,11 @@ from modelcast_runtime.dialects.own import PATH
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.formats.python import OwnPredict
 from modelcast_runtime.health import Health
-from modelcast_runtime.lane import Lane, Scoring
+from modelcast_runtime.lane import Lane
 from modelcast_runtime.object_lane import ObjectLane, RowsRefused
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.pages import create_pages
+from modelcast_runtime.scoring import create_scoring
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.store import Store
 
@@ -40,7 +41,7 @@ def create_app(
         golden_rows, lanes = 0, _of_own_code(bundle, scorer, dialects, observer, settings)
     else:
         golden_rows = golden.replay(bundle, scorer)
-        scoring = Scoring(scorer, observer)
+        scoring = create_scoring(scorer, observer)
         lanes = {path: Lane(one, scoring, observer, settings) for one in dialects for path in one.paths}
     health = Health(golden_rows=golden_rows, is_draining=is_draining)
     pages = create_pages(bundle, store, health, settings, scoring_paths=tuple(lanes))

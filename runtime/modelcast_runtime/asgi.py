@@ -44,6 +44,8 @@ class Router:
     def __init__(self, lanes: Mapping[str, Application], pages: Application, observer: Observer) -> None:
         """`lanes` maps a path to the lane that answers POST on it."""
         self._lanes = lanes
+        self.direct: Mapping[str, Any] = {path: lane.take for path, lane in lanes.items() if hasattr(lane, "take")}
+        """What answers a whole request to a lane's path without this: `direct.Take`."""
         self._pages = pages
         self._observer = observer
 

@@ -26,14 +26,19 @@ async def read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> byt
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise problems.body_too_large(limit)
-    inflate = _inflater(headers.get(b"content-encoding", b"identity").strip().lower())
+    _inflater(headers)  # what cannot be inflated is not read first
     message = await _message(receive)
     body = message.get("body", b"")
     if message.get("more_body"):
         body = await _rest(receive, body, limit)
+    return inflated(body, headers, limit)
+
+
+def inflated(body: bytes, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """A body that is here already, inflated (the same object where nothing is to be done); raises `Problem`."""
     if len(body) > limit:
         raise problems.body_too_large(limit)
-    return inflate(body, limit)
+    return _inflater(headers)(body, limit)
 
 
 async def discard(receive: Receive) -> None:
@@ -66,9 +71,9 @@ async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _inflater(encoding: bytes) -> Callable[[bytes, int], bytes]:
+def _inflater(headers: dict[bytes, bytes]) -> Callable[[bytes, int], bytes]:
     try:
-        return _ENCODINGS[encoding]
+        return _ENCODINGS[headers.get(b"content-encoding", b"").strip().lower()]
     except KeyError:
         raise problems.unsupported_encoding() from None
 

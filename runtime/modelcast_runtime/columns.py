@@ -5,12 +5,12 @@ checks look at whole columns at once: only a column that fails is walked, for th
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -28,7 +28,43 @@ class Columns:
     """Checked inputs by name, in the signature's order; every array has `rows` values."""
 
     rows: int
-    arrays: dict[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray]
+    matrix: np.ndarray | None = None
+    """All of them as float64, [rows, columns] in C order, where they were read so: then `arrays` are views of it."""
+
+    @classmethod
+    def of_matrix(cls, names: tuple[str, ...], matrix: np.ndarray) -> "Columns":
+        """Columns of one array of float64, [rows, len(names)]."""
+        return cls(len(matrix), _Views(names, matrix), matrix)
+
+    def part(self, low: int, high: int) -> "Columns":
+        """The rows from `low` to before `high`."""
+        if self.matrix is not None:
+            return Columns.of_matrix(tuple(self.arrays), self.matrix[low:high])
+        return Columns(high - low, {name: values[low:high] for name, values in self.arrays.items()})
+
+
+class _Views(Mapping[str, np.ndarray]):
+    """A matrix's columns by name, made when they are asked for: what scores the matrix asks for none."""
+
+    __slots__ = ("_matrix", "_names")
+
+    def __init__(self, names: tuple[str, ...], matrix: np.ndarray) -> None:
+        self._names = names
+        self._matrix = matrix
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        try:
+            column: np.ndarray = self._matrix[:, self._names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +75,20 @@ class Scores:
     probabilities: np.ndarray | None = None
     distances: np.ndarray | None = None
 
+    def split(self, sizes: Sequence[int]) -> list["Scores"]:
+        """The answers of requests that were scored as one, of so many rows each."""
+        parts, low = [], 0
+        for size in sizes:
+            rows, low = slice(low, low + size), low + size
+            parts.append(
+                Scores(
+                    self.predictions[rows],
+                    None if self.probabilities is None else self.probabilities[rows],
+                    None if self.distances is None else self.distances[rows],
+                )
+            )
+        return parts
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -47,6 +97,31 @@ class Table:
     rows: int
     values: Sequence[Values]
     locate: Locate
+
+
+class ByRow(Sequence[Values]):
+    """Rows of equal length as columns; they are turned only where a column is asked for."""
+
+    __slots__ = ("_columns", "is_numeric", "rows", "width")
+
+    def __init__(self, rows: Sequence[list[Any]], width: int, *, is_numeric: bool = False) -> None:
+        """`is_numeric`: every cell that is no container is known to be a number, and no boolean."""
+        self.rows = rows
+        self.width = width
+        self.is_numeric = is_numeric
+        self._columns: list[tuple[Any, ...]] | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> Values: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Values]: ...
+    def __getitem__(self, index: int | slice) -> Values | Sequence[Values]:
+        if self._columns is None:
+            self._columns = list(zip(*self.rows, strict=True))
+        return self._columns[index]
+
+    def __len__(self) -> int:
+        return self.width
 
 
 class Checked(NamedTuple):
@@ -60,10 +135,13 @@ class Checked(NamedTuple):
 def to_arrays(table: Table, signature: Signature) -> Checked:
     """Check and convert every column; raises `Problem` for the first bad cell of the first bad column."""
     plan = _plan(signature)
+    matrix = _matrix(table, plan) if plan.is_matrix else None
+    if matrix is not None and plan.is_open:
+        return Checked(Columns.of_matrix(plan.names, matrix), {}, {})
     arrays: dict[str, np.ndarray] = {}
     unseen: dict[str, int] = {}
     missing: dict[str, int] = {}
-    ready = _floats(table, plan)
+    ready = _floats(table, plan) if matrix is None else dict(enumerate(matrix.T))
     for index, column in enumerate(signature.inputs):
         array = ready.get(index)
         if array is None:
@@ -77,14 +155,25 @@ def to_arrays(table: Table, signature: Signature) -> Checked:
             if count:
                 unseen[column.name] = count
         arrays[column.name] = array
-    return Checked(Columns(table.rows, arrays), unseen, missing)
+    columns = Columns(table.rows, arrays) if matrix is None else Columns.of_matrix(plan.names, matrix)
+    return Checked(columns, unseen, missing)
+
+
+def names_of(signature: Signature) -> tuple[str, ...]:
+    """The inputs' names, in order."""
+    return _plan(signature).names
 
 
 class _Plan(NamedTuple):
     """What the signature says, made ready for every request."""
 
+    names: tuple[str, ...]
     floats: tuple[int, ...]
     known: dict[int, frozenset[Label]]
+    is_matrix: bool
+    """Whether all inputs are float64."""
+    is_open: bool
+    """Whether none has bounds or categories."""
 
 
 _plans: dict[int, tuple[Signature, _Plan]] = {}
@@ -109,7 +198,30 @@ def _planned(signature: Signature) -> _Plan:
         for index, column in inputs
         if column.categories is not None
     }
-    return _Plan(tuple(index for index, column in inputs if column.dtype == "float64"), known)
+    floats = tuple(index for index, column in inputs if column.dtype == "float64")
+    has_bounds = any(column.minimum is not None or column.maximum is not None for _, column in inputs)
+    return _Plan(
+        names=tuple(column.name for _, column in inputs),
+        floats=floats,
+        known=known,
+        is_matrix=len(floats) == len(inputs),
+        is_open=not known and not has_bounds,
+    )
+
+
+def _matrix(table: Table, plan: _Plan) -> np.ndarray | None:
+    """All cells in one go, as [rows, columns]; None where one is missing or wrong: then the columns tell which."""
+    if not isinstance(table.values, ByRow):
+        block = _floats(table, plan)
+        return np.stack(list(block.values()), axis=1) if block else None
+    rows = table.values.rows
+    if not table.values.is_numeric and not set(map(type, chain.from_iterable(rows))) <= _NUMBERS:
+        return None
+    try:
+        cells = np.fromiter(chain.from_iterable(rows), np.float64, table.rows * len(plan.names))
+    except (TypeError, ValueError, OverflowError):
+        return None  # a container among the numbers, or a number beyond 64 bits
+    return cells.reshape(table.rows, len(plan.names))
 
 
 def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:

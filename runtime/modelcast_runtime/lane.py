@@ -3,26 +3,21 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 
 from modelcast_runtime import answer, body, problems
 from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
-from modelcast_runtime.columns import Columns, Scores
-from modelcast_runtime.contract import Wanted
 from modelcast_runtime.dialects import Asked, Dialect, Request
-from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer
-from modelcast_runtime.payload import Decoded
 from modelcast_runtime.problems import Problem
+from modelcast_runtime.request_id import CURRENT
 from modelcast_runtime.scope import PROTOCOL, ROWS
+from modelcast_runtime.scoring import Failed, Outcome, Scoring
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
-
-# A native model holds the interpreter for milliseconds: it scores beside the event loop, so that health answers
-# meanwhile. Two threads let one row pass a large batch; more would only share the same core.
-_SCORING_THREADS = 2
 
 # Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
 DECODED_INLINE = 65_536
@@ -45,47 +40,26 @@ class BaseLane(ABC):
         response = Response(status=499, headers=(), body=b"")  # nobody is left to read an answer
         try:
             response = await self._answer(scope, receive)
-        except Problem as problem:
-            response = self._dialect.refuse(problem)
         except body.ClientGone:
             return
-        except Exception:  # noqa: BLE001 - the boundary: a logged 500
-            _log.exception("a request could not be answered")
-            response = self._dialect.refuse(problems.internal_error())
+        except Exception as error:  # noqa: BLE001 - the boundary
+            response = self._refusal(error)
         finally:
             self._observer.finished(self._dialect.name, response.status, perf_counter() - started)
         await respond(send, response)
         if response.status == problems.CONTENT_TOO_LARGE:
             await body.discard(receive)
 
+    def _refusal(self, error: Exception) -> Response:
+        """A problem in the dialect's form; anything else is a logged 500."""
+        if isinstance(error, Problem):
+            return self._dialect.refuse(error)
+        _log.error("a request could not be answered", exc_info=error)
+        return self._dialect.refuse(problems.internal_error())
+
     @abstractmethod
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         """The answer; raises `Problem` and `ClientGone`."""
-
-
-class Scoring:
-    """What all lanes of a worker score with: one model, one small pool of threads."""
-
-    def __init__(self, scorer: Scorer, observer: Observer) -> None:
-        """`scorer` has answered the golden rows; the threads start with the first request."""
-        self.threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="score")
-        self._scorer = scorer
-        self._observer = observer
-
-    async def score(self, rows: Decoded, wanted: frozenset[Wanted]) -> Scores:
-        """Score and observe; raises `Problem` with the row that the model refuses."""
-        loop = asyncio.get_running_loop()
-        try:
-            scores = await loop.run_in_executor(self.threads, self._scorer.score, rows.columns, wanted)
-        except Exception as error:
-            _log.warning("the model refused a request: %s", type(error).__name__)
-            # The golden rows were answered when this worker started: what fails now is in these rows.
-            row = await loop.run_in_executor(self.threads, refused_row, self._scorer, rows.columns, wanted)
-            if row is None:
-                raise
-            raise problems.refused_by_model(rows.locate(row, None), type(error).__name__) from error
-        self._observer.scored(rows.columns.rows, scores.predictions, rows.missing, rows.unseen)
-        return scores
 
 
 class Lane(BaseLane):
@@ -96,6 +70,36 @@ class Lane(BaseLane):
         super().__init__(dialect, observer, settings)
         self._scoring = scoring
 
+    def take(self, request: Request, reply: Callable[[Response], None]) -> None:
+        """Answer a request that is whole (its body as it was sent), without a coroutine.
+
+        `reply` is called once, in here where the request is refused unread, else later. Raises nothing.
+        """
+        started = perf_counter()
+        self._observer.started()
+        identity = CURRENT.get()
+
+        def end(response: Response) -> None:
+            self._observer.finished(self._dialect.name, response.status, perf_counter() - started)
+            reply(response)
+
+        def done(outcome: Outcome) -> None:
+            CURRENT.set(identity)  # of those that share a call, this one is now spoken of in the log
+            try:
+                response = self._written(outcome, asked)
+            except Exception as error:  # noqa: BLE001 - the boundary
+                response = self._refusal(error)
+            end(response)
+
+        try:
+            self._dialect.glance(request.headers, request.query)
+            content = body.inflated(request.body, request.headers, self._settings.limits.body_bytes)
+            asked = self._dialect.read(request if content is request.body else replace(request, body=content))
+        except Exception as error:  # noqa: BLE001 - the boundary
+            end(self._refusal(error))
+            return
+        self._scoring.submit(asked.rows, asked.wanted, done)
+
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers = dict(scope["headers"])
         query = scope["query_string"]
@@ -103,34 +107,14 @@ class Lane(BaseLane):
         content = await body.read(receive, headers, self._settings.limits.body_bytes)
         asked = await self._read(Request(headers, query, content))
         scope[ROWS] = asked.rows.columns.rows
-        scores = await self._scoring.score(asked.rows, asked.wanted)
-        return self._dialect.write(scores, asked, answer.new_prediction_id())
+        return self._written(await self._scoring.score(asked.rows, asked.wanted), asked)
 
     async def _read(self, request: Request) -> Asked:
         if len(request.body) <= DECODED_INLINE:
             return self._dialect.read(request)
         return await asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)
 
-
-def refused_row(scorer: Scorer, columns: Columns, wanted: frozenset[Wanted]) -> int | None:
-    """A row that the model cannot score, found by halving; None where every part is scored after all."""
-    low, high = 0, columns.rows
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _is_refused(scorer, _part(columns, low, middle), wanted):
-            high = middle
-        else:
-            low = middle
-    return low if _is_refused(scorer, _part(columns, low, high), wanted) else None
-
-
-def _part(columns: Columns, low: int, high: int) -> Columns:
-    return Columns(rows=high - low, arrays={name: values[low:high] for name, values in columns.arrays.items()})
-
-
-def _is_refused(scorer: Scorer, columns: Columns, wanted: frozenset[Wanted]) -> bool:
-    try:
-        scorer.score(columns, wanted)
-    except Exception:  # noqa: BLE001 - whatever the model raises
-        return True
-    return False
+    def _written(self, outcome: Outcome, asked: Asked) -> Response:
+        if isinstance(outcome, Failed):
+            raise outcome.problem(asked.rows) from outcome.error
+        return self._dialect.write(outcome, asked, answer.new_prediction_id())

@@ -3,8 +3,9 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,15 @@ class _Protocol:
     other_code: int
     seconds: int
     seconds_sum: int
+
+
+class Seen(NamedTuple):
+    """A request that was scored: its rows, their predictions, and by input its missing and unseen values."""
+
+    rows: int
+    predictions: npt.NDArray[np.generic]
+    missing: Mapping[str, int]
+    unseen: Mapping[str, int]
 
 
 class Observer:
@@ -72,18 +82,30 @@ class Observer:
         self, rows: int, predictions: npt.NDArray[np.generic], missing: Mapping[str, int], unseen: Mapping[str, int]
     ) -> None:
         """The model has answered: `missing` and `unseen` are the values of this request, by input."""
+        self.scored_together((Seen(rows, predictions, missing, unseen),))
+
+    def scored_together(self, requests: Sequence[Seen]) -> None:
+        """The model has answered several requests: the counts of one after the other, all predictions at once."""
+        for one in requests:
+            self._count_rows(one)
+        if self._classes:
+            # Several outputs share no list of classes: not counted.
+            for predictions in _joined([one.predictions for one in requests if one.predictions.ndim == 1]):
+                for value, count in _tally(predictions):
+                    self._add(self._classes.get(value), count)
+        if self._prediction_cells is not None:
+            numbers = [one.predictions for one in requests if one.predictions.dtype.kind in "iuf"]
+            for predictions in _joined(numbers):
+                self._count_numbers(predictions, self._prediction_cells)
+
+    def _count_rows(self, one: Seen) -> None:
         row = self._row
-        row[self._rows] += rows
-        row[self._batch + bisect_left(metrics.ROWS_BOUNDS, rows)] += 1.0
-        row[self._batch_sum] += rows
-        if self._classes and predictions.ndim == 1:  # several outputs share no list of classes: not counted
-            for value, count in _tally(predictions):
-                self._add(self._classes.get(value), count)
-        if self._prediction_cells is not None and predictions.dtype.kind in "iuf":
-            self._count_numbers(predictions, self._prediction_cells)
-        for name, count in missing.items():
+        row[self._rows] += one.rows
+        row[self._batch + bisect_left(metrics.ROWS_BOUNDS, one.rows)] += 1.0
+        row[self._batch_sum] += one.rows
+        for name, count in one.missing.items():
             self._add(self._missing.get(name), count)
-        for name, count in unseen.items():
+        for name, count in one.unseen.items():
             self._add(self._unseen.get(name), count)
 
     def _count_numbers(self, predictions: npt.NDArray[np.generic], first: int) -> None:
@@ -120,6 +142,13 @@ def _protocol_cells(layout: Layout, protocol: str) -> _Protocol:
 
 def _input_cells(layout: Layout, metric: str, names: Iterable[str]) -> dict[str, int]:
     return {name: layout.start(metric, (("input", name),)) for name in names}
+
+
+def _joined(arrays: list[npt.NDArray[np.generic]]) -> Iterable[npt.NDArray[np.generic]]:
+    """As one array where that changes no value: one dtype, and one width."""
+    if len(arrays) > 1 and len({(array.dtype, array.shape[1:]) for array in arrays}) == 1:
+        return (np.concatenate(arrays),)
+    return arrays
 
 
 def _tally(predictions: npt.NDArray[np.generic]) -> Iterable[tuple[object, int]]:

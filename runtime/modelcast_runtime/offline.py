@@ -15,9 +15,9 @@ from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Wanted, label_text
 from modelcast_runtime.formats import Scorer, load_scorer
 from modelcast_runtime.formats.python import OwnPredict
-from modelcast_runtime.lane import refused_row
 from modelcast_runtime.payload import Decoded
 from modelcast_runtime.problems import Problem
+from modelcast_runtime.scoring import refused_row
 
 _CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json"}
 _EVERY_ROW = sys.maxsize

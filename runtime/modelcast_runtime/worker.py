@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from gunicorn.workers.gasgi import ASGIWorker  # type: ignore[import-untyped]
 from modelcast_runtime.access_log import LoggedProtocol
 from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
+from modelcast_runtime.direct import DirectProtocol, Take
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -122,7 +123,7 @@ class Duty:
 
 
 class ScoringWorker(ASGIWorker):  # type: ignore[misc]
-    """`make_app` gets this object, uses `slot`, `store` and `draining`, and may set `observe`."""
+    """`make_app` gets this object, uses `slot`, `store` and `draining`, and may set `observe` and `direct`."""
 
     def __init__(self, *args: object) -> None:
         """Runs in the master, right before the fork."""
@@ -134,6 +135,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         self.store = duty.store
         self.slot = duty.store.claim()
         self.observe: Callable[[int], None] = lambda _code: None
+        self.direct: Mapping[str, Take] = {}
         self.connections: set[ScoringProtocol] = set()
         self.is_closing = False
         self._stopping = asyncio.Event()
@@ -194,7 +196,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         heart.cancel()
 
     def _connect(self) -> ScoringProtocol:
-        return LoggedProtocol(self) if self.duty.logs_access else ScoringProtocol(self)
+        return LoggedProtocol(self) if self.duty.logs_access else DirectProtocol(self)
 
     def _quit(self) -> None:
         self._quick_shutdown = True

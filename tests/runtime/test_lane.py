@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Wanted
-from modelcast_runtime.lane import BaseLane, refused_row
+from modelcast_runtime.lane import BaseLane
+from modelcast_runtime.scoring import refused_row
 
 MakeBundle = Callable[..., Path]
 MakeClient = Callable[..., Any]

@@ -24,6 +24,7 @@ from modelcast_runtime import request_id
 from modelcast_runtime.access_log import LoggedProtocol
 from modelcast_runtime.connection import ScoringProtocol
 from modelcast_runtime.contract import Limits
+from modelcast_runtime.direct import DirectProtocol
 from modelcast_runtime.worker import Draining, ScoringWorker, Startup, refuse_handshakes
 
 App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -90,6 +91,7 @@ class Running:
             connections=set(),
             observe=self.codes.append,
             is_closing=False,
+            direct={},
             alive=True,
             nr=0,
             nr_conns=0,
@@ -120,7 +122,7 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(
     app: App = counting,
-    protocol: type[ScoringProtocol] = ScoringProtocol,
+    protocol: type[ScoringProtocol] = DirectProtocol,
     *,
     body_s: float = BODY_S,
     keep_alive_s: int = 1,

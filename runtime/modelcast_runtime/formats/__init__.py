@@ -3,7 +3,7 @@
 Formats meet the builder's frameworks only in the string `manifest.format`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Protocol
 
@@ -23,8 +23,17 @@ FORMATS = {
 class Scorer(Protocol):
     """A loaded model."""
 
+    inline_rows: int
+    """So many rows are scored so fast that the event loop may wait for them; 0: it waits for none."""
+
+    def gathers(self) -> bool:
+        """Whether each row's answer is its own: then the rows of several requests may go into one call."""
+
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
         """Answer for every row; `wanted` names outputs beside `predict` that the signature gives."""
+
+    def score_together(self, parts: Sequence[Columns], wanted: frozenset[Wanted]) -> list[Scores]:
+        """Answer for every part as `score` would, in as few calls as give the same answers."""
 
 
 def load_scorer(bundle: Bundle) -> Scorer | OwnPredict:

@@ -3,7 +3,7 @@
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ def load(bundle: Bundle) -> "NativeScorer":
 class NativeScorer:
     """Calls the model as it was called in training: with a frame, an array or a list of texts."""
 
+    inline_rows = 0
+
     def __init__(self, model: Any, signature: Signature) -> None:
         """Choose the way to call once; the signature says it, nothing is guessed here."""
         self._model = model
@@ -49,12 +51,74 @@ class NativeScorer:
 
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
         """Predict, and where asked for give probabilities or distances."""
-        rows = self._rows(columns)
+        return self._score(self._rows(columns), wanted)
+
+    def score_together(self, parts: Sequence[Columns], wanted: frozenset[Wanted]) -> list[Scores]:
+        """One call for all parts that the model would be given with the same dtypes.
+
+        A part's dtypes depend on all of its own values (`41.5` makes whole numbers floats), never on its neighbours'.
+        """
+        rows = [self._rows(part) for part in parts]
+        together: dict[Hashable, list[int]] = {}
+        for index, given in enumerate(rows):
+            together.setdefault(_kind(given), []).append(index)
+        scores: dict[int, Scores] = {}
+        for indexes in together.values():
+            joined = self._score(_joined([rows[index] for index in indexes]), wanted)
+            scores |= zip(indexes, joined.split([parts[index].rows for index in indexes]), strict=True)
+        return [scores[index] for index in range(len(parts))]
+
+    def gathers(self) -> bool:
+        """Whether every step is known to answer row by row; own code may do anything with its neighbours."""
+        return all(_is_row_wise(step) for step in _steps(self._model))
+
+    def _score(self, rows: Any, wanted: frozenset[Wanted]) -> Scores:
         return Scores(
             predictions=np.asarray(self._model.predict(rows)),
             probabilities=np.asarray(self._model.predict_proba(rows)) if "predict_proba" in wanted else None,
             distances=np.asarray(self._model.transform(rows)) if "distances" in wanted else None,
         )
+
+
+def _kind(rows: Any) -> Hashable:
+    if isinstance(rows, list):
+        return None
+    return rows.dtype if isinstance(rows, np.ndarray) else tuple(rows.dtypes)
+
+
+def _joined(rows: list[Any]) -> Any:
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    if isinstance(first, list):
+        return [text for texts in rows for text in texts]
+    if isinstance(first, np.ndarray):
+        return np.concatenate(rows)
+    import pandas as pd
+
+    return pd.concat(rows, ignore_index=True)
+
+
+_ROW_WISE = ("sklearn", "xgboost", "lightgbm")
+_OF_ALL_ROWS = {"DummyClassifier", "LatentDirichletAllocation", "MiniBatchNMF", "NMF"}
+"""Of scikit-learn's own, those that draw at random by a row's position, or iterate until all rows fit."""
+
+
+def _steps(model: Any) -> Iterator[Any]:
+    """The model and everything in it that has parameters, and the functions that it was given."""
+    yield model
+    parameters: dict[str, Any] = getattr(model, "get_params", dict)()
+    yield from (value for value in parameters.values() if callable(value) or hasattr(value, "get_params"))
+
+
+def _is_row_wise(step: Any) -> bool:
+    if isinstance(step, np.ufunc | type):
+        return True
+    if not hasattr(step, "get_params"):
+        return (getattr(step, "__module__", None) or "").partition(".")[0] == "sklearn"
+    kind, parameters = type(step), step.get_params(deep=False)
+    known = kind.__module__.partition(".")[0] in _ROW_WISE and kind.__name__ not in _OF_ALL_ROWS
+    return known and not parameters.get("sample_posterior")
 
 
 class _Array:
@@ -64,6 +128,8 @@ class _Array:
         self._inputs = {column.name: column for column in signature.inputs}
 
     def __call__(self, columns: Columns) -> np.ndarray:
+        if columns.matrix is not None:
+            return columns.matrix
         values = [
             _objects(values, self._inputs[name]) if values.dtype.kind == "O" else values
             for name, values in columns.arrays.items()
