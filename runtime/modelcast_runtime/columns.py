@@ -118,7 +118,11 @@ def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:
     if isinstance(table.values, np.ndarray):
         every = len(plan.floats) == len(table.values)
         numbers = table.values if every else table.values[list(plan.floats)]
-        return {} if np.isnan(numbers).any() else dict(zip(plan.floats, numbers.astype(np.float64, copy=False), strict=True))
+        return (
+            {}
+            if np.isnan(numbers).any()
+            else dict(zip(plan.floats, numbers.astype(np.float64, copy=False), strict=True))
+        )
     block = [table.values[index] for index in plan.floats]
     if not set(map(type, chain.from_iterable(block))) <= _NUMBERS:
         return {}

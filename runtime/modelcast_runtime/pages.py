@@ -11,6 +11,7 @@ from modelcast_runtime import browser, docs_page, metrics, model_page, openapi, 
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.contract import encode
 from modelcast_runtime.health import Health
+from modelcast_runtime.openapi_parts import Document
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.store import Store
@@ -84,7 +85,7 @@ def _add_browser(pages: Flask, bundle: Bundle) -> None:
 def _add_interface(pages: Flask, bundle: Bundle, settings: Settings) -> None:
     # Made once, when somebody asks: it is costly for a wide model, and most replicas are never asked.
     @cache
-    def document() -> openapi.Document:
+    def document() -> Document:
         return openapi.document(bundle, settings)
 
     @cache

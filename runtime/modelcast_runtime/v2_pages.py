@@ -1,6 +1,4 @@
-"""What the Open Inference Protocol tells beside inference: health, the server, the model; `{"error": ...}` for the rest."""
-
-from typing import Any
+"""What the Open Inference Protocol tells beside inference: health, server and model; `{"error": ...}` for the rest."""
 
 from flask import Flask, Response
 
@@ -8,9 +6,8 @@ from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.dialects import v2_problems
 from modelcast_runtime.dialects.v2_metadata import PREFIX, SERVER, model_metadata, model_paths
 from modelcast_runtime.health import Health
+from modelcast_runtime.openapi_parts import Document
 from modelcast_runtime.problems import Problem, takes_an_object
-
-Document = dict[str, Any]
 
 
 def add_v2(pages: Flask, bundle: Bundle, health: Health) -> None:
@@ -35,9 +32,7 @@ def add_v2(pages: Flask, bundle: Bundle, health: Health) -> None:
     pages.add_url_rule(f"{PREFIX}/models", "v2_models", lambda: {"models": [manifest.name]})
     for path in model_paths(manifest):
         pages.add_url_rule(path, path, model)
-        pages.add_url_rule(
-            f"{path}/ready", f"{path}/ready", lambda: ready({"name": manifest.name, "ready": True})
-        )
+        pages.add_url_rule(f"{path}/ready", f"{path}/ready", lambda: ready({"name": manifest.name, "ready": True}))
 
 
 def refusal(problem: Problem) -> Response:

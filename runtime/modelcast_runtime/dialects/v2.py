@@ -17,7 +17,7 @@ def dialects(bundle: Bundle, settings: Settings) -> Iterable[Dialect]:
     return (V2(bundle.manifest, settings),)
 
 
-class V2:
+class V2(Dialect):
     """Tensors in and out; every output of the model, or those that are asked for."""
 
     name = "v2"

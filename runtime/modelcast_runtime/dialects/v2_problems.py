@@ -16,9 +16,7 @@ def error(problem: Problem) -> bytes:
 
 def refusal(problem: Problem) -> Response:
     """The problem as the protocol's clients read it."""
-    extra = tuple((name.lower().encode(), value.encode()) for name, value in problem.headers)
-    headers = ((b"content-type", b"application/json"), *extra)
-    return Response(status=problem.status, headers=headers, body=error(problem))
+    return Response.refusing(problem, error(problem), "application/json")
 
 
 def wrong_request(at: str, expected: str, got: str) -> Problem:

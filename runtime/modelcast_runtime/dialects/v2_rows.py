@@ -147,9 +147,7 @@ def _joined(values: Sequence[Values], inputs: Sequence[Column]) -> Any:
 
 
 def _in_columns(tensors: Sequence[Tensor], names: Sequence[str]) -> Locate:
-    places: dict[str, Callable[[int], str]] = {
-        name: tensor.place for name, tensor in zip(names, tensors, strict=True)
-    }
+    places: dict[str, Callable[[int], str]] = {name: tensor.place for name, tensor in zip(names, tensors, strict=True)}
     return lambda row, name: f"$.inputs[*], row {row}" if name is None else places[name](row)
 
 
