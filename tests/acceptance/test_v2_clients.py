@@ -53,8 +53,8 @@ def tensors(service: Service, manifest: dict[str, Any], rows: list[dict[str, Any
     metadata = service.ask(f"/v2/models/{manifest['name']}").json()["inputs"]
     sent = []
     for tensor in metadata:
-        is_matrix = tensor["name"] == "input-0"
-        data = [list(row.values()) for row in rows] if is_matrix else [row[tensor["name"]] for row in rows]
+        columns = json.loads(tensor.get("parameters", {}).get("columns", "[]"))
+        data = [[row[name] for name in columns] if columns else row[tensor["name"]] for row in rows]
         shape = [len(rows), *tensor["shape"][1:]]
         sent.append({"name": tensor["name"], "datatype": tensor["datatype"], "shape": shape, "data": data})
     return json.dumps(sent)
@@ -91,7 +91,7 @@ def test_kserves_client_in_json_and_in_binary(
     service: Service, manifest: dict[str, Any], tensors: str, expected: dict[str, Any]
 ) -> None:
     told = asked_by(BY_CLIENT / "kserve_v2.py", service.url, manifest["name"], tensors)
-    answer = {"id": "9", "model": manifest["name"], "version": manifest["version"]}
+    answer = {"id": "9", "model": manifest["name"]}
     every, first = {**answer, "values": expected}, {**answer, "values": {"predict": expected["predict"]}}
     assert told["modes"] == {"False 0": every, "False 1": first, "True 0": every, "True 1": first}
     error = (

@@ -42,7 +42,7 @@ async def main():
             for outputs in ([], ["predict"]):
                 answer = await client.infer(url, request(is_binary, outputs), model_name=name)
                 values = {output.name: plain(output.as_numpy()) for output in answer.outputs}
-                told = {"id": answer.id, "model": answer.model_name, "version": answer.model_version, "values": values}
+                told = {"id": answer.id, "model": answer.model_name, "values": values}
                 modes[f"{is_binary} {len(outputs)}"] = told
         try:
             await client.infer(url, {"inputs": []}, model_name=name)
