@@ -29,6 +29,7 @@ LONG = {
     "test_refusals.py",
     "test_serve_watch.py",
     "test_unseen.py",
+    "test_v2_clients.py",
     "test_wheelhouse.py",
 }
 

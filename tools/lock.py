@@ -55,14 +55,16 @@ def write_hashed(as_of: str) -> None:
     # The runtime's numpy is whichever the model has; in the builder's environment it is the locked one.
     wheelhouse = resolve([*builder, *MODEL_NAMES, *EXTRA_NAMES], as_of, packaged)
     development = [*builder, *groups("test", "model", "lint"), *BUILD_BACKEND]
-    for file, entries in (
-        ("docs", groups("docs")),
-        ("runtime", runtime),
-        ("builder", builder),
-        ("wheelhouse", [*builder, *MODEL_NAMES, *EXTRA_NAMES]),
-        ("dev", development),
+    for file, entries, constraints in (
+        # Beside none of the others, and older than they are: KServe bounds what it needs.
+        ("clients", groups("clients"), []),
+        ("docs", groups("docs"), wheelhouse),
+        ("runtime", runtime, wheelhouse),
+        ("builder", builder, wheelhouse),
+        ("wheelhouse", [*builder, *MODEL_NAMES, *EXTRA_NAMES], wheelhouse),
+        ("dev", development, wheelhouse),
     ):
-        lines = resolve(entries, as_of, wheelhouse, "--generate-hashes")
+        lines = resolve(entries, as_of, constraints, "--generate-hashes")
         (HASHED / f"{file}.txt").write_text("\n".join([f"# `make lock`, as of {as_of}", *lines, ""]), encoding="utf-8")
 
 

@@ -95,6 +95,7 @@ _REGRESSOR = Signature(
     inputs=(Column(name="age", dtype="float64"),),
     outputs=(Output(name="predict", dtype="float64", shape=(-1,)),),
 )
+_NAME, _VERSION = "customers", "sha256:3f2a"
 _MODELS: tuple[tuple[Task, Signature, Golden], ...] = (
     ("classifier", _CLASSIFIER, Golden(rows=((41.0, "free"),), predictions=("stays",))),
     ("clusterer", _CLUSTERER, Golden(rows=((41.0,),), predictions=(0,))),
@@ -105,8 +106,8 @@ _MODELS: tuple[tuple[Task, Signature, Golden], ...] = (
 def _bundles() -> Iterator[Bundle]:
     for task, signature, golden in _MODELS:
         manifest = Manifest(
-            name="customers",
-            version="sha256:3f2a",
+            name=_NAME,
+            version=_VERSION,
             format="joblib",
             framework="sklearn",
             task=task,
@@ -140,6 +141,7 @@ def _described() -> list[dict[str, Any]]:
 def _route(path: str, method: str, told: dict[str, Any]) -> tuple[str, str, str, str]:
     summary = "Ask the model" if path == "/predict" else told["summary"]
     kinds = " ".join(f"`{kind}`" for kind in told["responses"]["200"]["content"])
+    path = path.replace(_NAME, "NAME").replace(_VERSION, "VERSION")
     return f"`{method.upper()} {path}`", summary, " ".join(sorted(told["responses"])), kinds
 
 

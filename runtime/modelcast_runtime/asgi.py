@@ -25,10 +25,13 @@ class Response:
     @classmethod
     def of(cls, problem: Problem) -> "Response":
         """The problem as it goes over the wire."""
+        return cls.refusing(problem, problem.to_bytes(), CONTENT_TYPE)
+
+    @classmethod
+    def refusing(cls, problem: Problem, body: bytes, content_type: str) -> "Response":
+        """The problem's status and headers around the words of another protocol."""
         extra = tuple((name.lower().encode(), value.encode()) for name, value in problem.headers)
-        return cls(
-            status=problem.status, headers=((b"content-type", CONTENT_TYPE.encode()), *extra), body=problem.to_bytes()
-        )
+        return cls(status=problem.status, headers=((b"content-type", content_type.encode()), *extra), body=body)
 
 
 async def respond(send: Send, response: Response) -> None:

@@ -95,7 +95,8 @@ class Table:
     """Unchecked values by column, in the signature's order, and where they stood."""
 
     rows: int
-    values: Sequence[Values]
+    values: Sequence[Values] | np.ndarray
+    """An array of [inputs, rows] where they came as numbers of one type, NaN for what is missing and none infinite."""
     locate: Locate
 
 
@@ -226,6 +227,14 @@ def _matrix(table: Table, plan: _Plan) -> np.ndarray | None:
 
 def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:
     """Convert all float64 columns in one go where no value is missing or wrong, which is nearly always."""
+    if isinstance(table.values, np.ndarray):
+        every = len(plan.floats) == len(table.values)
+        numbers = table.values if every else table.values[list(plan.floats)]
+        return (
+            {}
+            if np.isnan(numbers).any()
+            else dict(zip(plan.floats, numbers.astype(np.float64, copy=False), strict=True))
+        )
     block = [table.values[index] for index in plan.floats]
     if not set(map(type, chain.from_iterable(block))) <= _NUMBERS:
         return {}
@@ -235,7 +244,9 @@ def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:
         return {}
 
 
-def _array(values: Values, column: Column, locate: Locate) -> tuple[np.ndarray, int]:
+def _array(values: Values | np.ndarray, column: Column, locate: Locate) -> tuple[np.ndarray, int]:
+    if isinstance(values, np.ndarray):
+        values = with_nulls(values)
     cast, types = CASTS[column.dtype], set(map(type, values))
     nulls = values.count(None) if NoneType in types else 0
     types.discard(NoneType)
@@ -245,6 +256,11 @@ def _array(values: Values, column: Column, locate: Locate) -> tuple[np.ndarray, 
         except (ValueError, OverflowError):
             pass
     raise _first_bad(values, column, locate)
+
+
+def with_nulls(numbers: np.ndarray) -> list[Any]:
+    """Numbers as JSON would have brought them: None for NaN, which alone differs from itself."""
+    return [value if value == value else None for value in numbers.tolist()]  # noqa: PLR0124
 
 
 def _first_bad(values: Values, column: Column, locate: Locate) -> Problem:

@@ -23,7 +23,7 @@ from modelcast_runtime.contract import Column, Golden, Label, Manifest, label_te
 from modelcast_runtime.store import Cells, Labels, Layout, Series, Store
 
 OTHER = "other"
-PROTOCOLS = ("predict", OTHER)
+PROTOCOLS = ("predict", "v2", "v1", "mlflow", "sagemaker", "vertex", OTHER)
 CODES = (200, 400, 404, 405, 408, 413, 414, 415, 431, 500, 501, 503)
 
 REQUESTS = "modelcast_requests_total"

@@ -1,26 +1,20 @@
 """OpenAPI 3.1 of one service: the model's own types, its golden rows as examples, every route and every error."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import orjson
 
-from modelcast_runtime import problems, schema
+from modelcast_runtime import openapi_v2, problems, schema
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import CASTS
 from modelcast_runtime.contract import Cell, Dtype, Manifest, Output, Question, Signature, label_text
+from modelcast_runtime.openapi_parts import ANY_OBJECT, JSON, REFS, Document, get, json_answer, page, refer
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 
-Document = dict[str, Any]
-
 _EXAMPLES = 2
 _PREDICTION_ID = "01JD6RK3MZ7W4VXQ2T8H5N9BCE"
-_JSON = "application/json"
 _CSV = "text/csv"
-_HTML = "text/html"
-_REFS = "#/components/schemas/"
 _DTYPES: dict[Dtype, Document] = {
     "bool": {"type": "boolean"},
     "int64": {"type": "integer"},
@@ -56,11 +50,25 @@ def document(bundle: Bundle, settings: Settings) -> Document:
             {"name": "predict", "description": "Ask the model"},
             {"name": "model", "description": "What the model is"},
             {"name": "service", "description": "How the service is"},
+            openapi_v2.TAG,
         ],
-        "paths": {"/predict": {"post": _predict(bundle, settings)}, **_model_paths(bundle), **_service_paths(bundle)},
+        "paths": {
+            "/predict": {"post": _predict(bundle, settings)},
+            **_model_paths(bundle),
+            **_service_paths(bundle),
+            **openapi_v2.paths(bundle),
+        },
         "components": {
-            "schemas": {**_row_schemas(bundle, settings), "answer": _answer(bundle), "problem": _PROBLEM},
-            "responses": {name: _problem_response(*told) for name, told in _problems(bundle, settings).items()},
+            "schemas": {
+                **_row_schemas(bundle, settings),
+                "answer": _answer(bundle),
+                "problem": _PROBLEM,
+                **openapi_v2.schemas(manifest),
+            },
+            "responses": {
+                **{name: _problem_response(*told) for name, told in _problems(bundle, settings).items()},
+                **openapi_v2.responses(manifest, settings),
+            },
         },
     }
 
@@ -76,16 +84,16 @@ def _predict(bundle: Bundle, settings: Settings) -> Document:
         "requestBody": {"required": True, "content": _bodies(bundle, settings) if takes_rows else _OBJECT},
         "responses": {
             "200": _answered(bundle),
-            **_refer("BadRequest", 400),
-            **_refer("TooSlow", 408),
-            **_refer("TooLarge", 413),
-            **_refer("UnsupportedMediaType", 415),
-            **_refer("InternalError", 500),
+            **refer("BadRequest", 400),
+            **refer("TooSlow", 408),
+            **refer("TooLarge", 413),
+            **refer("UnsupportedMediaType", 415),
+            **refer("InternalError", 500),
         },
     }
 
 
-_OBJECT: Document = {_JSON: {"schema": {"type": "object"}}}
+_OBJECT: Document = {JSON: {"schema": {"type": "object"}}}
 
 
 def _parameter(question: Question) -> Document:
@@ -103,7 +111,7 @@ def _row_schemas(bundle: Bundle, settings: Settings) -> Document:
 
 def _bodies(bundle: Bundle, settings: Settings) -> Document:
     # No limit of rows: too many are refused by 413, and not because they are no request.
-    forms = schema.request_forms(bundle.manifest, settings, _REFS, max_rows=None)
+    forms = schema.request_forms(bundle.manifest, settings, REFS, max_rows=None)
     # Columns of one length are more than a schema can say: those forms stand in the text and in /schema.
     taken = {"anyOf": [forms[name] for name in ("instances", "rows", "records")]}
     names, rows = _names(bundle.manifest.signature), bundle.golden.rows[:_EXAMPLES]
@@ -113,7 +121,7 @@ def _bodies(bundle: Bundle, settings: Settings) -> Document:
     table: Document = {"schema": schema.csv_schema(bundle.manifest)}
     if rows:
         table["examples"] = {"rows": {"summary": "Rows as lines", "value": _csv(names, rows)}}
-    return {_JSON: body, _CSV: table}
+    return {JSON: body, _CSV: table}
 
 
 def _requests(names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterable[tuple[str, str, object]]:
@@ -137,7 +145,7 @@ def _names(signature: Signature) -> list[str]:
 
 
 def _answered(bundle: Bundle) -> Document:
-    content: Document = {"schema": {"$ref": f"{_REFS}answer"}}
+    content: Document = {"schema": {"$ref": f"{REFS}answer"}}
     if bundle.golden.rows:
         content["examples"] = {"answer": {"summary": "To the rows above", "value": _example_answer(bundle)}}
     headers = {
@@ -146,7 +154,7 @@ def _answered(bundle: Bundle) -> Document:
     }
     takes_rows = bundle.manifest.signature.takes_rows
     given = "One prediction for each row, in order" if takes_rows else "What the model's own code gives"
-    return {"description": given, "headers": headers, "content": {_JSON: content}}
+    return {"description": given, "headers": headers, "content": {JSON: content}}
 
 
 def _example_answer(bundle: Bundle) -> Document:
@@ -192,35 +200,37 @@ def _prediction(output: Output, manifest: Manifest) -> Document:
 
 
 def _model_paths(bundle: Bundle) -> Document:
-    page = _page("The page to try the model, for a browser (`Accept: text/html`)")
-    alive = _json("Anything else", {"status": "alive"})
-    front = {"description": "The service is alive", "content": {**alive["content"], **page["content"]}}
+    form = page("The page to try the model, for a browser (`Accept: text/html`)")
+    alive = json_answer("Anything else", {"status": "alive"})
+    front = {"description": "The service is alive", "content": {**alive["content"], **form["content"]}}
     paths = {
-        "/": _get("model", "The page to try the model", front),
-        "/info": _get("model", "The manifest, the bundle's digest and where it comes from", _json("The manifest")),
-        "/schema": _get(
+        "/": get("model", "The page to try the model", front),
+        "/info": get("model", "The manifest, the bundle's digest and where it comes from", json_answer("The manifest")),
+        "/schema": get(
             "model",
             "JSON Schema of a request in all its forms",
-            {"description": "JSON Schema 2020-12", "content": {"application/schema+json": {"schema": _ANY_OBJECT}}},
+            {"description": "JSON Schema 2020-12", "content": {"application/schema+json": {"schema": ANY_OBJECT}}},
         ),
-        "/openapi.json": _get("model", "This description", _json("OpenAPI 3.1")),
-        "/docs": _get("model", "This description, to read", _page("The page")),
+        "/openapi.json": get("model", "This description", json_answer("OpenAPI 3.1")),
+        "/docs": get("model", "This description, to read", page("The page")),
     }
-    card = _get("model", "The model card that was sealed with the model", _page("The model card"))
-    notebook = _get("model", "A notebook as it was executed in the build", _page("The notebook"))
+    card = get("model", "The model card that was sealed with the model", page("The model card"))
+    notebook = get("model", "A notebook as it was executed in the build", page("The notebook"))
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     names = sorted(bundle.notebooks())
     notebook["get"]["parameters"] = [name | {"examples": {each: {"value": each} for each in names}} if names else name]
     for described in (card, notebook):
-        described["get"]["responses"] |= _refer("NotFound", 404)
+        described["get"]["responses"] |= refer("NotFound", 404)
     return {**paths, "/card": card, "/notebooks/{name}": notebook}
 
 
 def _service_paths(bundle: Bundle) -> Document:
     checks = {"golden_rows": f"{len(bundle.golden.rows)} reproduced", "accepting": True}
-    ready = _get("service", "Whether requests are welcome here", _json("Ready", {"status": "ok", "checks": checks}))
+    ready = get(
+        "service", "Whether requests are welcome here", json_answer("Ready", {"status": "ok", "checks": checks})
+    )
     draining = {"status": "draining", "checks": {**checks, "accepting": False}}
-    ready["get"]["responses"]["503"] = _json("The service is being stopped", draining)
+    ready["get"]["responses"]["503"] = json_answer("The service is being stopped", draining)
     text = {"schema": {"type": "string"}}
     samples = {
         "description": "Prometheus' text format, or OpenMetrics where asked for",
@@ -229,38 +239,13 @@ def _service_paths(bundle: Bundle) -> Document:
             "application/openmetrics-text": text,
         },
     }
-    scrape = _get("service", "Counters of all workers", samples)
+    scrape = get("service", "Counters of all workers", samples)
     posted = {**scrape["get"], "operationId": "post_metrics", "summary": "The same, for clients that POST"}
     return {
-        "/healthz": _get("service", "Whether the process lives", _json("It lives", {"status": "ok"})),
+        "/healthz": get("service", "Whether the process lives", json_answer("It lives", {"status": "ok"})),
         "/readyz": ready,
         "/metrics": {**scrape, "post": posted},
     }
-
-
-_ANY_OBJECT: Document = {"type": "object"}
-
-
-def _get(tag: str, summary: str, response: Document) -> Document:
-    identity = re.sub(r"[^a-z]+", "_", summary.lower()).strip("_")
-    responses = {"200": response, **_refer("InternalError", 500)}
-    return {"get": {"tags": [tag], "operationId": identity, "summary": summary, "responses": responses}}
-
-
-def _json(description: str, example: object = None) -> Document:
-    content: Document = {"schema": _ANY_OBJECT}
-    return {
-        "description": description,
-        "content": {_JSON: content if example is None else {**content, "example": example}},
-    }
-
-
-def _page(description: str) -> Document:
-    return {"description": description, "content": {_HTML: {"schema": {"type": "string"}}}}
-
-
-def _refer(name: str, status: int) -> Document:
-    return {str(status): {"$ref": f"#/components/responses/{name}"}}
 
 
 _PROBLEM: Document = {
@@ -286,7 +271,7 @@ def _problems(bundle: Bundle, settings: Settings) -> dict[str, tuple[str, list[P
     """Real problems for every refusal, in the words of the service."""
     limits, takes_rows = settings.limits, bundle.manifest.signature.takes_rows
     rows = [problems.too_many_rows(limits.rows)] if takes_rows else []
-    media = problems.unsupported_media_type() if takes_rows else problems.unsupported_media_type((_JSON,))
+    media = problems.unsupported_media_type() if takes_rows else problems.unsupported_media_type((JSON,))
     return {
         "BadRequest": ("Nothing that the model takes", list(_of_content(bundle))),
         "NotFound": ("Not found", [problems.of_status(404, {})]),
@@ -327,7 +312,7 @@ def _of_content(bundle: Bundle) -> Iterator[Problem]:
 def _problem_response(description: str, examples: Sequence[Problem]) -> Document:
     shown = {problem.type.rpartition(":")[2]: orjson.loads(problem.to_bytes()) for problem in examples}
     content = {
-        "schema": {"$ref": f"{_REFS}problem"},
+        "schema": {"$ref": f"{REFS}problem"},
         "examples": {name: {"summary": value["title"], "value": value} for name, value in shown.items()},
     }
     return {"description": description, "content": {problems.CONTENT_TYPE: content}}

@@ -7,10 +7,12 @@ from pathlib import Path
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
-from modelcast_runtime import browser, docs_page, metrics, model_page, openapi, problems, schema
+from modelcast_runtime import browser, docs_page, metrics, model_page, openapi, problems, schema, v2_pages
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.contract import encode
 from modelcast_runtime.health import Health
+from modelcast_runtime.openapi_parts import Document
+from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.store import Store
 
@@ -29,9 +31,11 @@ def create_pages(
     _add_browser(pages, bundle)
     _add_interface(pages, bundle, settings)
     _add_sealed(pages, bundle)
+    v2_pages.add_v2(pages, bundle, health)
     for path in scoring_paths:
         # The lane answers POST before it comes here; Flask knows the path so that a GET is a 405 and says `Allow`.
         pages.add_url_rule(path, path, _never, methods=["POST"], provide_automatic_options=False)
+    pages.register_error_handler(Problem, _as_response)
     pages.register_error_handler(HTTPException, _problem)
     pages.register_error_handler(Exception, _internal_error)
     return pages
@@ -81,7 +85,7 @@ def _add_browser(pages: Flask, bundle: Bundle) -> None:
 def _add_interface(pages: Flask, bundle: Bundle, settings: Settings) -> None:
     # Made once, when somebody asks: it is costly for a wide model, and most replicas are never asked.
     @cache
-    def document() -> openapi.Document:
+    def document() -> Document:
         return openapi.document(bundle, settings)
 
     @cache
@@ -144,7 +148,17 @@ def _internal_error(error: Exception) -> Response:
     return _as_response(problems.internal_error())
 
 
-def _as_response(problem: problems.Problem) -> Response:
+def _as_response(problem: Problem) -> Response:
+    """The problem in the form of the protocol that the path belongs to."""
+    form = _FORMS.get(request.path.strip("/").partition("/")[0], _document_of)
+    return form(problem)
+
+
+def _document_of(problem: Problem) -> Response:
     return Response(
         problem.to_bytes(), status=problem.status, content_type=problems.CONTENT_TYPE, headers=list(problem.headers)
     )
+
+
+_FORMS: dict[str, Callable[[Problem], Response]] = {"v2": v2_pages.refusal}
+"""How protocols of their own refuse, by the first part of the path; all others read RFC 9457."""

@@ -461,3 +461,12 @@ def test_answers_of_many_clients_are_their_own(client: Any) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(asyncio.run, many()).result() == [{"total": 2 * n} for n in range(50)]
+
+
+def test_the_open_inference_protocol_is_refused_as_it_is_one_of_rows(client: Any) -> None:
+    error = {"error": "$: expected a model that takes rows, got own code that takes an object. This model is the repository's own predict(): POST a JSON object to /predict."}  # fmt: skip
+    for path in ("/v2/models/own", "/v2/models/own/versions/sha256:3f2a"):
+        for answer in (client("GET", path), client("POST", f"{path}/infer", {"inputs": []})):
+            assert (answer.status, answer.json()) == (400, error)
+        assert client("GET", f"{path}/ready").json() == {"name": "own", "ready": True}
+    assert client("GET", "/v2/health/ready").json() == {"ready": True}

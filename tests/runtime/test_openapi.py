@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from modelcast_runtime import docs_page, model_page, openapi, payload, schema
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Golden, Signature
+from modelcast_runtime.dialects import create_dialects
 from modelcast_runtime.health import Health
 from modelcast_runtime.metrics import layout_for
 from modelcast_runtime.pages import create_pages
@@ -44,7 +45,8 @@ def test_every_route_is_described_and_none_beside(make_bundle: MakeBundle) -> No
         read_settings({}, {}, bundle.manifest.service),
     )
     health = Health(golden_rows=5, is_draining=lambda: False)
-    pages = create_pages(bundle, store, health, settings, scoring_paths=("/predict",))
+    lanes = tuple(path for dialect in create_dialects(bundle, settings) for path in dialect.paths)
+    pages = create_pages(bundle, store, health, settings, scoring_paths=lanes)
     routes = {
         (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in pages.url_map.iter_rules()
@@ -98,10 +100,11 @@ def test_the_example_of_an_answer_is_the_models_own(make_client: MakeClient, kin
 def test_errors_are_the_services_own_words(make_client: MakeClient) -> None:
     client = make_client("frame")
     document = described_by(client)
-    problem = validator(document, {"$ref": "#/components/schemas/problem"})
     for response in document["components"]["responses"].values():
-        for example in response["content"]["application/problem+json"]["examples"].values():
-            problem.validate(example["value"])
+        for content in response["content"].values():
+            told = validator(document, content["schema"])
+            for example in content["examples"].values():
+                told.validate(example["value"])
     record = {"mass": {}, "island": "Dream", "year": 2007}
     refused = client("POST", "/predict", {"instances": [record]}).json()
     bad = document["components"]["responses"]["BadRequest"]["content"]["application/problem+json"]["examples"]
@@ -214,9 +217,10 @@ def test_own_code_takes_and_gives_what_it_likes(make_bundle: MakeBundle) -> None
     assert predict["requestBody"]["content"] == {"application/json": {"schema": {"type": "object"}}}
     assert "examples" not in predict["responses"]["200"]["content"]["application/json"]
     assert validator(document, {"$ref": "#/components/schemas/answer"}).is_valid(["anything"])
-    assert re.findall(r"csv|\brows?\b", json.dumps(document), re.IGNORECASE) == []
+    # Once: V2's refusal, as that is a protocol of rows.
+    assert re.findall(r"csv|\brows?\b", json.dumps(document), re.IGNORECASE) == ["rows"]
     assert {
-        name: list(response["content"]["application/problem+json"]["examples"])
+        name: list(next(iter(response["content"].values()))["examples"])
         for name, response in document["components"]["responses"].items()
     } == {
         "BadRequest": ["not-json", "wrong-form", "refused-by-predict"],
@@ -225,6 +229,12 @@ def test_own_code_takes_and_gives_what_it_likes(make_bundle: MakeBundle) -> None
         "TooLarge": ["body-too-large"],
         "UnsupportedMediaType": ["unsupported-media-type", "unsupported-charset", "unsupported-encoding"],
         "InternalError": ["internal-error"],
+        "V2BadRequest": ["takes-an-object"],
+        "V2TooSlow": ["too-slow"],
+        "V2TooLarge": ["body-too-large"],
+        "V2UnsupportedMediaType": ["unsupported-media-type", "unsupported-encoding"],
+        "V2InternalError": ["internal-error"],
+        "V2NotReady": ["not-ready"],
     }
     assert document["info"]["summary"] == "A classifier served by modelcast"
     assert docs_page.facts(document)["tags"]

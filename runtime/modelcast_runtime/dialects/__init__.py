@@ -60,8 +60,8 @@ class Dialect(Protocol):
 
 def create_dialects(bundle: Bundle, settings: Settings) -> Iterable[Dialect]:
     """Every protocol that this bundle answers; imported here, as each module knows this one."""
-    from modelcast_runtime.dialects import own
+    from modelcast_runtime.dialects import own, v2
 
-    makers: tuple[Callable[[Bundle, Settings], Iterable[Dialect]], ...] = (own.dialects,)
+    makers: tuple[Callable[[Bundle, Settings], Iterable[Dialect]], ...] = (own.dialects, v2.dialects)
     for make in makers:
         yield from make(bundle, settings)
