@@ -23,6 +23,7 @@ from modelcast_runtime.contract import (
     Signature,
     Task,
 )
+from modelcast_runtime.dialects import v2_problems
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import SETTINGS, read_settings
 from modelcast_runtime.store import Store
@@ -207,6 +208,11 @@ CASES: dict[Callable[..., Problem], tuple[Any, ...]] = {
     problems.unsupported_charset: (),
     problems.unsupported_encoding: (),
     problems.internal_error: (),
+    v2_problems.wrong_request: ("$.inputs", "a list of tensors", "nothing"),
+    v2_problems.wrong_tensor: ("$.inputs[0].data", "as many values as the shape says, 8", "list of 7 values"),
+    v2_problems.wrong_bytes: ("$.inputs[0].parameters.binary_data_size", "at most the bytes that are left", "more"),
+    v2_problems.not_found: (),
+    v2_problems.not_ready: (),
     connection.header_too_slow: (Limits().header_s,),
     connection.request_line_too_long: (4094,),
     connection.header_too_large: (64, 8190),

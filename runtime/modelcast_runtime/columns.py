@@ -212,6 +212,9 @@ def _planned(signature: Signature) -> _Plan:
 
 def _matrix(table: Table, plan: _Plan) -> np.ndarray | None:
     """All cells in one go, as [rows, columns]; None where one is missing or wrong: then the columns tell which."""
+    if isinstance(table.values, np.ndarray):
+        # Turned back: what came as one tensor is that tensor again, without a copy.
+        return None if np.isnan(table.values).any() else np.ascontiguousarray(table.values.T, np.float64)
     if not isinstance(table.values, ByRow):
         block = _floats(table, plan)
         return np.stack(list(block.values()), axis=1) if block else None
@@ -230,11 +233,9 @@ def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:
     if isinstance(table.values, np.ndarray):
         every = len(plan.floats) == len(table.values)
         numbers = table.values if every else table.values[list(plan.floats)]
-        return (
-            {}
-            if np.isnan(numbers).any()
-            else dict(zip(plan.floats, numbers.astype(np.float64, copy=False), strict=True))
-        )
+        if np.isnan(numbers).any():
+            return {}
+        return dict(zip(plan.floats, numbers.astype(np.float64, copy=False), strict=True))
     block = [table.values[index] for index in plan.floats]
     if not set(map(type, chain.from_iterable(block))) <= _NUMBERS:
         return {}

@@ -1,4 +1,4 @@
-"""Every command and every client in the guides is executed, in order, and prints what the guide shows."""
+"""Every command and every client in these pages is executed, in order, and prints what the page shows."""
 
 import fcntl
 import shutil
@@ -10,7 +10,8 @@ import pytest
 from tests.acceptance.commands import ROOT, Modelcast
 from tests.consoles import execute
 
-GUIDES = ROOT / "docs" / "guides"
+DOCS = ROOT / "docs"
+PAGES = ["guides/data-scientist", "guides/application-developer", "guides/platform-engineer", "protocols"]
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +30,8 @@ def _alone() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_node", "_alone")
-@pytest.mark.parametrize("guide", ["data-scientist", "application-developer", "platform-engineer"])
-def test_what_a_guide_shows_is_what_happens(modelcast: Modelcast, guide: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_shows_is_what_happens(modelcast: Modelcast, page: str) -> None:
     for folder in ("my-model", "clients"):
         shutil.rmtree(ROOT / "build" / folder, ignore_errors=True)
-    execute((GUIDES / f"{guide}.md").read_text(encoding="utf-8"), modelcast.environment({}))
+    execute((DOCS / f"{page}.md").read_text(encoding="utf-8"), modelcast.environment({}))

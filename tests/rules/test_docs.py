@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from modelcast_builder import cli
 from modelcast_runtime import connection, problems
+from modelcast_runtime.dialects import v2_problems
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import SETTINGS
 
@@ -94,7 +95,7 @@ def test_every_table_has_its_page() -> None:
     assert sorted(name for text in pages for name in reference.tables_of(text)) == sorted(reference.TABLES)
 
 
-@pytest.mark.parametrize("module", [problems, connection])
+@pytest.mark.parametrize("module", [problems, connection, v2_problems])
 def test_every_problem_is_in_the_reference(module: object) -> None:
     makers = {
         made

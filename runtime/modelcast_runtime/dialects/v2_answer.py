@@ -35,8 +35,8 @@ def encode(scores: Scores, manifest: Manifest, notes: Notes, identity: str) -> R
             contents.append(v2_tensors.to_binary(values, datatype))
             tensor["parameters"] = {"binary_data_size": len(contents[-1])}
         else:
-            # A number that is none is null: JSON has no such numbers.
-            tensor["data"] = values.ravel().tolist()
+            # orjson prints numpy's numbers by itself, and one that is none as null: JSON has no such numbers.
+            tensor["data"] = values.ravel().tolist() if datatype == BYTES else values.ravel()
         tensors.append(tensor)
     document = orjson.dumps(
         {
@@ -44,7 +44,8 @@ def encode(scores: Scores, manifest: Manifest, notes: Notes, identity: str) -> R
             "model_version": manifest.version,
             "id": identity if notes.identity is None else notes.identity,
             "outputs": tensors,
-        }
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
     )
     named = ((b"model-version", manifest.version.encode()), (b"prediction-id", identity.encode()))
     return Response(status=200, headers=(*_kind(document, contents), *named), body=b"".join((document, *contents)))
