@@ -36,6 +36,7 @@ class Boundary(click.Group):
         # A build that is told to stop takes its temporary folders and its kernels along.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
         try:
+            _check_working_directory()
             return super().invoke(ctx)
         except BuildError as error:
             _end(REPOSITORY_AT_FAULT, str(error))
@@ -50,6 +51,13 @@ class Boundary(click.Group):
         except Exception:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback and exit code 70
             click.echo(redacted(traceback.format_exc()), err=True, nl=False)
             _end(OUR_BUG, f"modelcast {__version__} failed. {_ISSUES}")
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as gone:
+        raise BuildError("source", "the working directory was removed", "Change into one that exists") from gone
 
 
 def _end(code: int, message: str) -> NoReturn:
