@@ -294,6 +294,18 @@ def test_nothing_heavy_is_imported_for(case: str) -> None:
     assert heavy == "[]"
 
 
+def test_a_command_that_builds_nothing_loads_nothing_of_notebooks_and_images() -> None:
+    others = (
+        "nbclient",
+        "nbformat",
+        "jupyter_client",
+        *(f"modelcast_builder.{name}" for name in ("images", "rebuild")),
+    )
+    look = f"import sys, modelcast_builder.commands; print([name for name in {others!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.skipif(shutil.which("modelcast", path=str(Path(sys.executable).parent)) is None, reason="not installed")
 def test_the_script_is_the_same_command() -> None:
     script = str(Path(sys.executable).parent / "modelcast")
