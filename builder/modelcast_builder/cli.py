@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -246,6 +247,20 @@ def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
     return text
 
 
+class _Targets(click.Choice[str]):
+    """The registry of platforms, which is loaded where it is asked for."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Their names."""
+        from modelcast_builder.manifests.targets import TARGETS
+
+        return tuple(TARGETS)
+
+
 @_examples(
     "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --out deploy",
     "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --target kubernetes --out deploy",
@@ -255,7 +270,7 @@ def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
 @click.option("--image", required=True, callback=_deployed, help="The image that holds BUNDLE, by its digest.")
 @click.option(
     "--target",
-    type=click.Choice(["openshift", "kubernetes"]),
+    type=_Targets(),
     default="openshift",
     show_default=True,
     help="The platform that it is deployed on.",
