@@ -8,15 +8,12 @@ from modelcast_runtime import contract
 from modelcast_runtime.contract import Contract
 from modelcast_runtime.settings import THREAD_ENV
 
-from modelcast_builder import inside
+from modelcast_builder import inside, own_process
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
 
 SCRIPT = Path(inside.__file__).parent / "__main__.py"
-
-
-TIMEOUT_S = 600
 
 
 class ChildFailed(Exception):
@@ -64,21 +61,12 @@ def _ask(environment: Environment, task: str, request: Contract, work: Path, var
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=without_python(variables) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        env = without_python(variables) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
+        return own_process.run(command, cwd=folder, env=env)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
             "describe",
-            f"loading the model and asking it for a few rows took longer than {TIMEOUT_S} seconds",
+            f"loading the model and asking it for a few rows took longer than {error.timeout:g} seconds",
             "Save a model that answers a row in well under a second, and opens nothing while it is loaded",
         ) from error
 

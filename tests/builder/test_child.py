@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from modelcast_builder import child
+from modelcast_builder import child, own_process
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Data, DescribeRequest
@@ -53,7 +53,7 @@ def test_a_cold_child_describes(model_environment: Environment, made_models: Pat
 def test_a_thread_that_own_code_left_behind_does_not_hold_the_child(
     model_environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "TIMEOUT_S", 200)
+    monkeypatch.setattr(own_process, "TIMEOUT_S", 200)
     asked = msgspec.structs.replace(request(tmp_path, tmp_path), framework="python")
     (tmp_path / "code" / "prediction.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait).start()\npredict = dict\n"
