@@ -10,6 +10,7 @@ from modelcast_runtime.settings import THREAD_ENV
 
 from modelcast_builder import inside, own_process
 from modelcast_builder.environment import Environment
+from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
 
@@ -49,13 +50,15 @@ def _ask(environment: Environment, task: str, request: Contract, work: Path, var
         raise BuildError(
             task,
             f"loading or scoring the model ended the process (signal {-done.returncode})",
-            "Give the build more memory, or train the model again with the versions that requirements.txt names",
+            "Give the build more memory, "
+            f"or train the model again with the versions that {environment.lock.file} names",
         )
     if not answer.is_file():
         raise ChildFailed(f"{task} ended with exit code {done.returncode}:\n{done.stderr[-4000:]}")
     answered = contract.decode(answer.read_bytes(), Answer)
     if answered.refused is not None:
-        raise BuildError(answered.refused.step, answered.refused.problem, answered.refused.fix)
+        fix = answered.refused.fix.replace(FILE, environment.lock.file)  # the child does not know which file rules
+        raise BuildError(answered.refused.step, answered.refused.problem, fix)
     return answered
 
 

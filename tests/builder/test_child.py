@@ -98,6 +98,16 @@ def test_a_killed_child_is_refused_with_its_signal(model_environment: Environmen
     )
 
 
+def test_a_refusal_names_the_file_that_rules(model_environment: Environment, tmp_path: Path) -> None:
+    refusal = '{"step": "load", "problem": "requirements.txt is missing", "fix": "Add six to requirements.txt"}'
+    script = f"""echo '{{"status": "refused", "refused": {refusal}}}' > "$4" """
+    lock = replace(model_environment.lock, file="environment.yml")
+    refuses = replace(model_environment, python=python(tmp_path, script), lock=lock)
+    with pytest.raises(BuildError) as refused:
+        child.describe(refuses, request(tmp_path, tmp_path), tmp_path, os.environ)
+    assert str(refused.value) == "load: requirements.txt is missing. Add six to environment.yml"
+
+
 def test_an_empty_answer_is_our_own_bug(model_environment: Environment, tmp_path: Path) -> None:
     empty = replace(model_environment, python=python(tmp_path, """echo '{"status": "described"}' > "$4" """))
     with pytest.raises(child.ChildFailed, match="^describe answered nothing$"):
