@@ -8,15 +8,13 @@ from modelcast_runtime import contract
 from modelcast_runtime.contract import Contract
 from modelcast_runtime.settings import THREAD_ENV
 
-from modelcast_builder import inside
+from modelcast_builder import inside, own_process
 from modelcast_builder.environment import Environment
+from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
 
 SCRIPT = Path(inside.__file__).parent / "__main__.py"
-
-
-TIMEOUT_S = 600
 
 
 class ChildFailed(Exception):
@@ -52,33 +50,26 @@ def _ask(environment: Environment, task: str, request: Contract, work: Path, var
         raise BuildError(
             task,
             f"loading or scoring the model ended the process (signal {-done.returncode})",
-            "Give the build more memory, or train the model again with the versions that requirements.txt names",
+            "Give the build more memory, "
+            f"or train the model again with the versions that {environment.lock.file} names",
         )
     if not answer.is_file():
         raise ChildFailed(f"{task} ended with exit code {done.returncode}:\n{done.stderr[-4000:]}")
     answered = contract.decode(answer.read_bytes(), Answer)
     if answered.refused is not None:
-        raise BuildError(answered.refused.step, answered.refused.problem, answered.refused.fix)
+        fix = answered.refused.fix.replace(FILE, environment.lock.file)  # the child does not know which file rules
+        raise BuildError(answered.refused.step, answered.refused.problem, fix)
     return answered
 
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=without_python(variables) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        env = without_python(variables) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
+        return own_process.run(command, cwd=folder, env=env)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
             "describe",
-            f"loading the model and asking it for a few rows took longer than {TIMEOUT_S} seconds",
+            f"loading the model and asking it for a few rows took longer than {error.timeout:g} seconds",
             "Save a model that answers a row in well under a second, and opens nothing while it is loaded",
         ) from error
 

@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +37,7 @@ class Boundary(click.Group):
         # A build that is told to stop takes its temporary folders and its kernels along.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
         try:
+            _check_working_directory()
             return super().invoke(ctx)
         except BuildError as error:
             _end(REPOSITORY_AT_FAULT, str(error))
@@ -50,6 +52,13 @@ class Boundary(click.Group):
         except Exception:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback and exit code 70
             click.echo(redacted(traceback.format_exc()), err=True, nl=False)
             _end(OUR_BUG, f"modelcast {__version__} failed. {_ISSUES}")
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as gone:
+        raise BuildError("source", "the working directory was removed", "Change into one that exists") from gone
 
 
 def _end(code: int, message: str) -> NoReturn:
@@ -238,6 +247,20 @@ def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
     return text
 
 
+class _Targets(click.Choice[str]):
+    """The registry of platforms, which is loaded where it is asked for."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Their names."""
+        from modelcast_builder.manifests.targets import TARGETS
+
+        return tuple(TARGETS)
+
+
 @_examples(
     "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --out deploy",
     "modelcast manifests ./bundle --image quay.example.com/ml/penguins@sha256:... --target kubernetes --out deploy",
@@ -247,7 +270,7 @@ def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
 @click.option("--image", required=True, callback=_deployed, help="The image that holds BUNDLE, by its digest.")
 @click.option(
     "--target",
-    type=click.Choice(["openshift", "kubernetes"]),
+    type=_Targets(),
     default="openshift",
     show_default=True,
     help="The platform that it is deployed on.",

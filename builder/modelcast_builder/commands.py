@@ -1,4 +1,7 @@
-"""What each command does, once its words are parsed; returns what goes to stdout."""
+"""What each command does, once its words are parsed; returns what goes to stdout.
+
+What one command alone needs is imported by that command: a bundle is served without the machinery of notebooks.
+"""
 
 import os
 import subprocess
@@ -8,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import modelcast_runtime
 import msgspec
@@ -16,32 +19,25 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 
 import modelcast_builder
-from modelcast_builder import (
-    build_variables,
-    environment,
-    images,
-    parameters,
-    pipeline,
-    rebuild,
-    source_tree,
-    starter,
-)
+from modelcast_builder import build_variables, environment, parameters, source_tree
 from modelcast_builder.clone import git_address
 from modelcast_builder.config import BuildSettings, build_settings, read_config
 from modelcast_builder.environment import Environment, wheelhouse
 from modelcast_builder.errors import BuildError
-from modelcast_builder.manifests import write as write_manifests
-from modelcast_builder.manifests.image_reference import is_pinned
-from modelcast_builder.rebuild import Servable
 from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
-from modelcast_builder.wheels import gather
+
+if TYPE_CHECKING:
+    from modelcast_builder.images import Engine
+    from modelcast_builder.rebuild import Servable
 
 _SHOWN = 10
 
 
 def init(src: str, variables: Mapping[str, str]) -> Path:
     """Write a repository's `modelcast.yaml`; its path."""
+    from modelcast_builder import starter
+
     return starter.start(src, build_settings(variables), _reporter())
 
 
@@ -68,6 +64,8 @@ def serve(source: str, variables: Mapping[str, str], flags: Mapping[str, object]
 
 def serve_watching(source: str, variables: Mapping[str, str], flags: Mapping[str, object]) -> int:
     """Serve a repository's folder, and build it again when it changes; the exit code."""
+    from modelcast_builder import rebuild
+
     settings = build_settings(variables)
     root = Path(source).expanduser().resolve()
     # A reporter for each build: it adds up the times.
@@ -89,6 +87,8 @@ def predict(bundle: Path, file: Path, variables: Mapping[str, str], *, proba: bo
 
 def image(source: str, name: str, variables: Mapping[str, str], *, builder: str | None, is_pushed: bool) -> str:
     """Make an image, and push it if that is wanted; its reference."""
+    from modelcast_builder import images
+
     reporter, reference = _reporter(), images.parse_reference(name)
     engine = images.find_engine(variables)
     if builder is None:
@@ -102,7 +102,9 @@ def image(source: str, name: str, variables: Mapping[str, str], *, builder: str 
     return images.push(reference, engine) if is_pushed else reference.text
 
 
-def _on_runtime(source: str, settings: BuildSettings, engine: images.Engine, reporter: Reporter) -> str:
+def _on_runtime(source: str, settings: BuildSettings, engine: "Engine", reporter: Reporter) -> str:
+    from modelcast_builder import images
+
     base = images.inspect_base(
         settings.variables.get("MODELCAST_RUNTIME_IMAGE", "").strip() or "modelcast-runtime", engine
     )
@@ -115,16 +117,21 @@ def _on_runtime(source: str, settings: BuildSettings, engine: images.Engine, rep
 
 def wheels(source: str, out: Path | None, variables: Mapping[str, str]) -> Sequence[Path]:
     """Fill a wheelhouse for SRC; the files in it."""
+    from modelcast_builder.wheels import gather
+
     return gather(source, out.absolute() if out else None, build_settings(variables), _reporter())
 
 
 def manifests(root: Path, image: str, target: str, out: Path) -> Sequence[Path]:
     """Write what deploys `image`, which holds this bundle; the files."""
+    from modelcast_builder import manifests as folders
+    from modelcast_builder.manifests.image_reference import is_pinned
+
     if not is_pinned(image):
         _reporter().say(
             "manifests", f"{image} may be another image tomorrow: name it by its digest, {image}@sha256:..."
         )
-    return write_manifests(open_bundle(root), image, target, out)
+    return folders.write(open_bundle(root), image, target, out)
 
 
 def inspect(root: Path, *, as_json: bool) -> str:
@@ -141,13 +148,17 @@ def _reporter() -> Reporter:
 
 
 def _build(src: str | Source, out: Path, settings: BuildSettings, reporter: Reporter) -> Bundle:
+    from modelcast_builder import pipeline
+
     bundle = pipeline.build(src, out.absolute(), settings, reporter)
     reporter.say("done", reporter.shares())
     return bundle
 
 
-def _servable(source: str, settings: BuildSettings, reporter: Reporter) -> Servable:
+def _servable(source: str, settings: BuildSettings, reporter: Reporter) -> "Servable":
     """A bundle in the environment that it is served from."""
+    from modelcast_builder.rebuild import Servable
+
     with _bundle_of(source, settings, reporter) as (bundle, own):
         serving = _serving_environment(bundle, settings, reporter, own)
     return Servable(bundle=bundle, command=lambda flags: _service(bundle, serving, flags))

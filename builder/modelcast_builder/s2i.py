@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import click
 from modelcast_runtime import contract
-from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
+from modelcast_runtime.bundle import is_bundle, open_bundle
 from packaging.utils import canonicalize_name
 
 from modelcast_builder import environment
@@ -25,11 +25,9 @@ from modelcast_builder.config import BuildSettings, build_settings
 from modelcast_builder.environment import lock_of, lock_text, remembered
 from modelcast_builder.environment.venv import SAVED
 from modelcast_builder.environment.wheelhouse import missing_from
+from modelcast_builder.image_labels import labels
 from modelcast_builder.repack import repack
 from modelcast_builder.report import Reporter
-
-LABEL_LENGTH = 256
-"""s2i takes 10,240 bytes of labels in all, and a longer one fails the build at its very end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,26 +65,6 @@ def finish(settings: BuildSettings, at: Places) -> None:
     for file in remembered.files_of(settings.cache, lock_of(bundle.root)):
         (at.kept / remembered.FOLDER).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, at.kept / remembered.FOLDER / file.name)
-
-
-def labels(bundle: Bundle) -> dict[str, str]:
-    """What the image's labels say of its model; all of it is at /info too."""
-    manifest, provenance = bundle.manifest, bundle.provenance()
-    said: dict[str, str | None] = {
-        "name": manifest.name,
-        "version": manifest.version,
-        "bundle-digest": bundle.digest,
-        "framework": manifest.framework,
-        "task": manifest.task,
-    }
-    if provenance:
-        said |= {
-            "python": provenance.python,
-            "scikit-learn": provenance.packages.get("scikit-learn"),
-            "commit": provenance.commit,
-            "source": provenance.source,
-        }
-    return {f"modelcast.{name}": text[:LABEL_LENGTH] for name, text in said.items() if text}
 
 
 def save_artifacts(settings: BuildSettings, at: Places, out: BinaryIO) -> None:

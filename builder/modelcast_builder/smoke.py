@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelcast_runtime.bundle import BundleError, open_bundle
 
+from modelcast_builder import own_process
 from modelcast_builder.child import without_python
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
@@ -22,9 +23,12 @@ def check(
     command = [str(environment.python.with_name("modelcast-runtime")), "selftest", str(bundle)]
     command += [] if examples is None else ["--examples", str(examples)]
     clean = {name: value for name, value in without_python(variables).items() if not name.startswith("MODELCAST_")}
-    done = subprocess.run(
-        command, cwd=nowhere, env=clean, capture_output=True, text=True, errors="replace", check=False
-    )
+    try:
+        done = own_process.run(command, cwd=nowhere, env=clean)
+    except subprocess.TimeoutExpired as error:
+        problem = f"the sealed model did not answer its golden rows within {error.timeout:g} seconds"
+        fix = "Save a model that answers a row in well under a second, and waits for nothing when it is loaded again"
+        raise BuildError("smoke", problem, fix) from error
     if done.returncode == 0:
         _check_untouched(bundle)
         return done.stdout.strip()

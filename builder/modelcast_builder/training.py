@@ -96,6 +96,7 @@ def execute(
         note=lambda sentence: reporter.note("train", sentence),
         parameters=config.parameters,
         env=config.handed,
+        requirements=environment.lock.file,
     )
     check_unchanged(environment)
     if executed.stages and config.model is None:

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
@@ -14,7 +16,19 @@ if TYPE_CHECKING:
     from gunicorn.config import Config  # type: ignore[import-untyped]
 
 
-class PlainLines(logging.Formatter):
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class _Lines(logging.Formatter):
+    """Shows where a request failed, and nothing of the request."""
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's name
+        """The traceback; of a request's, the exceptions' types alone: what they say may quote the caller's values."""
+        error = ei[1]
+        return super().formatException(ei) if error is None or not request_id.CURRENT.get() else wordless(error)
+
+
+class PlainLines(_Lines):
     """gunicorn's form, to be read by people."""
 
     def __init__(self) -> None:
@@ -29,7 +43,7 @@ class PlainLines(logging.Formatter):
         return super().formatMessage(record)
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(_Lines):
     """One JSON object a line, its traceback included."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -66,6 +80,21 @@ class JsonLogger(PlainLogger):
     """The same, as JSON."""
 
     lines = JsonLines
+
+
+def wordless(error: BaseException) -> str:
+    """The traceback of an error and of those that it came of, the oldest first, without what they say."""
+    shown: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        places = "".join(traceback.format_tb(cause.__traceback__))
+        shown.insert(0, f"Traceback (most recent call last):\n{places}{_name(type(cause))}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n\nThat led to another exception:\n\n".join(shown)
+
+
+def _name(kind: type[BaseException]) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def moment(seconds: float) -> str:

@@ -17,11 +17,13 @@ _TYPES: dict[str, dict[str, object]] = {
     # The years that 64 bits of nanoseconds hold whole.
     "datetime": {"type": "string", "format": "date-time", "pattern": "^(1(69|[7-9]\\d)|2([01]\\d|2[0-5]))\\d-"},
 }
+# Twelve digits with such an exponent are less than 32 bits hold, as which a tree reads 64 bits too.
+_DECIMAL = r"[-+]?([0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE](-[0-9]{1,3}|\+?([01]?[0-9]|2[0-5])))?"
 _FIELDS: dict[Dtype, str] = {
     "bool": "(true|false)",
     "int64": "[-+]?[0-9]{1,18}",
-    "float32": r"[-+]?([0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9])?",
-    "float64": r"[-+]?([0-9]{1,12}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9])?",
+    "float32": _DECIMAL,
+    "float64": _DECIMAL,
     "string": r'("([^"]|"")*"|[^",\r\n]+)',
     "datetime": r"(1[7-9]|2[01])\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?Z?)?",
 }

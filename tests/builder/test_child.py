@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from modelcast_builder import child
+from modelcast_builder import child, own_process
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Data, DescribeRequest
@@ -53,7 +53,7 @@ def test_a_cold_child_describes(model_environment: Environment, made_models: Pat
 def test_a_thread_that_own_code_left_behind_does_not_hold_the_child(
     model_environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "TIMEOUT_S", 200)
+    monkeypatch.setattr(own_process, "TIMEOUT_S", 200)
     asked = msgspec.structs.replace(request(tmp_path, tmp_path), framework="python")
     (tmp_path / "code" / "prediction.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait).start()\npredict = dict\n"
@@ -96,6 +96,16 @@ def test_a_killed_child_is_refused_with_its_signal(model_environment: Environmen
         "describe: loading or scoring the model ended the process (signal 9). "
         "Give the build more memory, or train the model again with the versions that requirements.txt names"
     )
+
+
+def test_a_refusal_names_the_file_that_rules(model_environment: Environment, tmp_path: Path) -> None:
+    refusal = '{"step": "load", "problem": "requirements.txt is missing", "fix": "Add six to requirements.txt"}'
+    script = f"""echo '{{"status": "refused", "refused": {refusal}}}' > "$4" """
+    lock = replace(model_environment.lock, file="environment.yml")
+    refuses = replace(model_environment, python=python(tmp_path, script), lock=lock)
+    with pytest.raises(BuildError) as refused:
+        child.describe(refuses, request(tmp_path, tmp_path), tmp_path, os.environ)
+    assert str(refused.value) == "load: requirements.txt is missing. Add six to environment.yml"
 
 
 def test_an_empty_answer_is_our_own_bug(model_environment: Environment, tmp_path: Path) -> None:

@@ -154,6 +154,15 @@ def test_a_repository_at_fault_is_1_with_one_last_line(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["repo"]
 
 
+@pytest.mark.parametrize("words", [("build", "."), ("serve", "."), ("inspect", "bundle")])
+def test_a_working_directory_that_was_removed_is_1(tmp_path: Path, words: tuple[str, ...]) -> None:
+    command = ["bash", "-c", 'rmdir "$PWD"; exec "$0" "$@"', sys.executable, "-m", "modelcast_builder", *words]
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(command, cwd=tmp_path / "gone", capture_output=True, text=True, check=False)
+    line = "error: source: the working directory was removed. Change into one that exists.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
 @pytest.mark.parametrize("flags", [(), ("--watch",)])
 @pytest.mark.parametrize("name", ["nope", "file"])
 def test_serving_what_is_no_folder_is_1(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
@@ -283,6 +292,18 @@ def test_nothing_heavy_is_imported_for(case: str) -> None:
     *shown, heavy = done.stdout.splitlines()
     assert "--out" in "".join(shown)
     assert heavy == "[]"
+
+
+def test_a_command_that_builds_nothing_loads_nothing_of_notebooks_and_images() -> None:
+    others = (
+        "nbclient",
+        "nbformat",
+        "jupyter_client",
+        *(f"modelcast_builder.{name}" for name in ("images", "rebuild")),
+    )
+    look = f"import sys, modelcast_builder.commands; print([name for name in {others!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.skipif(shutil.which("modelcast", path=str(Path(sys.executable).parent)) is None, reason="not installed")

@@ -386,10 +386,10 @@ def test_what_is_about_the_builders_own_python_stays_with_the_builder(tmp_path: 
     ("ename", "evalue", "expected"),
     [
         ("ModuleNotFoundError", "No module named 'sklearn'",
-         "ModuleNotFoundError: No module named 'sklearn'. Add scikit-learn to requirements.txt"),
+         "ModuleNotFoundError: No module named 'sklearn'. Add scikit-learn to environment.yml"),
         ("ModuleNotFoundError", "No module named 'cv2.dnn'; 'cv2' is not a package",
          "ModuleNotFoundError: No module named 'cv2.dnn'; 'cv2' is not a package. "
-         "Add opencv-python-headless to requirements.txt"),
+         "Add opencv-python-headless to environment.yml"),
         ("ModuleNotFoundError", "No module named 'features'",
          "ModuleNotFoundError: No module named 'features'. "
          "Move src/features.py to the repository's root or beside the notebook, or add its folder to sys.path"),
@@ -417,7 +417,7 @@ def test_the_last_line_says_what_to_do(ename: str, evalue: str, expected: str, t
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "features.py").write_text("")
     failed = kernel.CellFailed("cell 4", "", ename=ename, evalue=evalue)
-    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, memory_mb=512)
+    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, memory_mb=512, requirements="environment.yml")
     error = failures.explained(failed, Path("a.ipynb"), place, lambda _line: None)
     assert str(error) == f"notebooks: a.ipynb, cell 4: {expected}"
 

@@ -17,6 +17,7 @@ from modelcast_builder import __version__, s2i
 from modelcast_builder.config import BuildSettings
 from modelcast_builder.environment import Lock, base_python, lock_text, remembered, use_uv
 from modelcast_builder.errors import MissingPart
+from modelcast_builder.image_labels import labels
 from modelcast_builder.repack import repack
 from modelcast_builder.s2i import Places
 from modelcast_runtime import contract
@@ -92,7 +93,7 @@ def sealed(make_bundle: MakeBundle, **said: str) -> Path:
 def test_labels_say_what_info_says(make_bundle: MakeBundle) -> None:
     root = sealed(make_bundle, commit="f" * 40, packages={"scikit-learn": "1.9.1"}, source="https://host/team/spam")  # type: ignore[arg-type]
     bundle = open_bundle(root)
-    assert s2i.labels(bundle) == {
+    assert labels(bundle) == {
         "modelcast.name": bundle.manifest.name,
         "modelcast.version": bundle.manifest.version,
         "modelcast.bundle-digest": bundle.digest,
@@ -107,7 +108,7 @@ def test_labels_say_what_info_says(make_bundle: MakeBundle) -> None:
 
 def test_labels_stay_far_below_what_s2i_takes(make_bundle: MakeBundle) -> None:
     bundle = open_bundle(sealed(make_bundle, commit="c" * 9000, source="s" * 9000))
-    assert sum(len(name) + len(text) for name, text in s2i.labels(bundle).items()) < 1024 * 2
+    assert sum(len(name) + len(text) for name, text in labels(bundle).items()) < 1024 * 2
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_finish_writes_what_s2i_reads_and_keeps_the_resolution_in_use(built: tup
     settings, at = built
     s2i.finish(settings, at)
     written = json.loads(at.metadata.read_text(encoding="utf-8"))
-    assert [list(label) for label in written["labels"]] == [[name] for name in s2i.labels(open_bundle(at.bundle))]
+    assert [list(label) for label in written["labels"]] == [[name] for name in labels(open_bundle(at.bundle))]
     assert [path.relative_to(at.kept).as_posix() for path in at.kept.rglob("*.txt")] == ["resolutions/used.txt"]
 
 

@@ -2,14 +2,19 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from modelcast_builder import source_tree, training
 from modelcast_builder.config import Config
 from modelcast_builder.discover import Plan
+from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
+from modelcast_builder.report import Reporter
 from modelcast_builder.training import Trained
+
+from tests.acceptance.files import notebook, write
 
 BY_VALUE = b"\x80\x04ccloudpickle.cloudpickle\n_make_function\n)R."
 IN_MAIN = b"\x80\x04c__main__\nClip\n)\x81c__main__\nAdd\n)\x81\x86."
@@ -89,3 +94,17 @@ def test_parameters_that_nothing_would_take_are_refused(tmp_path: Path) -> None:
     training.check_parameters(decided, Config())
     executed = Plan(notebooks=(tmp_path / "a.ipynb",), artifact=None, reason="")
     training.check_parameters(executed, Config(parameters={"k": 5}))
+
+
+def test_a_module_that_is_missing_is_to_be_added_to_the_file_that_rules(
+    model_environment: Environment, tmp_path: Path
+) -> None:
+    root = write(tmp_path / "repo", {"train.ipynb": notebook("import not_there")})
+    ruled = replace(model_environment, lock=replace(model_environment.lock, file="pyproject.toml"))
+    asked = Plan(notebooks=(root / "train.ipynb",), artifact=None, reason="a test")
+    with pytest.raises(BuildError) as refused:
+        training.execute(root, asked, Config(), ruled, work=tmp_path, reporter=Reporter())
+    assert str(refused.value) == (
+        "notebooks: train.ipynb, cell 1: ModuleNotFoundError: No module named 'not_there'. "
+        "Add not_there to pyproject.toml"
+    )

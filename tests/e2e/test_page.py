@@ -61,6 +61,13 @@ def page(request: pytest.FixtureRequest, browser: Browser, penguins: Service) ->
     opened.picture(PICTURES / f"{request.node.originalname.removeprefix('test_')}-{size}-{scheme}.png")
 
 
+def show(page: Page, request: pytest.FixtureRequest, *, most: float, **named: str) -> None:
+    """Keep a picture for the documentation, called as `named` says for this size and scheme."""
+    name = named.get("_".join(request.node.callspec.params["page"]))
+    if name:
+        page.picture(SHOWN / f"{name}.png", most=most)
+
+
 def field(page: Page, name: str) -> str:
     """The selector of the control with this label."""
     return "#" + str(
@@ -78,7 +85,7 @@ def fill(page: Page, **cells: str) -> None:
             page.write(control, text)
 
 
-def test_the_form_is_filled_sent_and_answered(page: Page, penguins: Service) -> None:
+def test_the_form_is_filled_sent_and_answered(page: Page, penguins: Service, request: pytest.FixtureRequest) -> None:
     assert page.text("h1") == "penguins"
     fill(page, **PENGUIN)
     page.click("#form-one [type=submit]")
@@ -92,9 +99,12 @@ def test_the_form_is_filled_sent_and_answered(page: Page, penguins: Service) -> 
     page.until("document.querySelector('.track > div').style.width !== ''")
     widths = page.run("[...document.querySelectorAll('.track > div')].map((it) => parseFloat(it.style.width))")
     assert widths == pytest.approx([share * 100 for _, share in shares])
+    page.run("document.activeElement.blur()")
+    named = {"desk_light": "page-light", "desk_dark": "page-dark", "phone_light": "page-phone"}
+    show(page, request, most=1100, **named)
 
 
-def test_an_error_is_shown_at_the_field_that_it_names(page: Page) -> None:
+def test_an_error_is_shown_at_the_field_that_it_names(page: Page, request: pytest.FixtureRequest) -> None:
     fill(page, body_mass_g="4,5 kg")
     page.press("Enter", 13)  # as from the keyboard
     page.until("document.querySelector('.alert')")
@@ -105,6 +115,7 @@ def test_an_error_is_shown_at_the_field_that_it_names(page: Page) -> None:
     assert page.text("#shown").startswith("Wrong type\n")
     assert "$.instances[0].body_mass_g: expected a number, got string." in page.text("#shown")
     assert page.run("document.querySelectorAll('[aria-invalid]').length") == 1
+    show(page, request, most=690, desk_light="page-error")
     page.write(control, "4500")
     assert page.run("document.querySelectorAll('[aria-invalid]').length") == 0
 
@@ -257,36 +268,8 @@ def test_what_there_is_to_read(browser: Browser, penguins: Service, path: str, w
     assert opened.errors == []
     assert {url for url in opened.requests if not url.startswith((f"{penguins.url}/", "data:"))} == set()
     opened.picture(PICTURES / f"{path.replace('/', '-').removesuffix('.html')}-{scheme}.png")
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "scheme"),
-    [("page-light", "desk", "light"), ("page-dark", "desk", "dark"), ("page-phone", "phone", "light")],
-)
-def test_pictures_of_an_answer(browser: Browser, penguins: Service, name: str, size: str, scheme: str) -> None:
-    width, height, is_phone = SIZES[size]
-    opened = browser.page(width, height, scheme=scheme, is_phone=is_phone)
-    opened.open(f"{penguins.url}/")
-    fill(opened, **PENGUIN)
-    opened.click("#form-one [type=submit]")
-    opened.until("document.querySelector('.prediction')")
-    opened.run("document.activeElement.blur()")
-    opened.picture(SHOWN / f"{name}.png", most=1100)
-
-
-def test_a_picture_of_an_error(browser: Browser, penguins: Service) -> None:
-    opened = browser.page(1280, 900)
-    opened.open(f"{penguins.url}/")
-    fill(opened, body_mass_g="4,5 kg")
-    opened.press("Enter", 13)
-    opened.until("document.querySelector('.alert')")
-    opened.picture(SHOWN / "page-error.png", most=690)
-
-
-def test_a_picture_of_the_interface(browser: Browser, penguins: Service) -> None:
-    opened = browser.page(1280, 900)
-    opened.open(f"{penguins.url}/docs")
-    opened.picture(SHOWN / "docs.png", most=1000)
+    if (path, scheme) == ("docs", "light"):
+        opened.picture(SHOWN / "docs.png", most=1000)
 
 
 def test_a_picture_of_a_terminal(browser: Browser, tmp_path: Path) -> None:

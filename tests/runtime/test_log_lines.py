@@ -95,7 +95,8 @@ def test_the_service_logs_the_failures_alone_with_their_ids(make_bundle: MakeBun
         ("ERROR", "a request could not be answered"),
     ]
     assert lines[lines.index(begun[1]) + 1] == "Traceback (most recent call last):"
-    assert [line for line in lines if line.startswith("RuntimeError")] == ["RuntimeError: not with others: -2626.5"]
+    assert "2626" not in "\n".join(lines)
+    assert [line for line in lines if line.startswith("RuntimeError")] == ["RuntimeError"]
 
 
 def test_asked_for_json_every_request_is_one_line_and_so_is_every_failure(
@@ -134,7 +135,8 @@ def test_asked_for_json_every_request_is_one_line_and_so_is_every_failure(
         ("warning", "modelcast", "failed", "the model refused a request: RuntimeError"),
         ("error", "modelcast", "failed", "a request could not be answered"),
     ]
-    assert others[1]["traceback"].endswith("\nRuntimeError: not with others: -2626.5")
+    assert others[1]["traceback"].endswith("\nRuntimeError")
+    assert "2626" not in others[1]["traceback"]
 
 
 def test_a_page_that_fails_is_logged_with_its_id(make_bundle: MakeBundle, tmp_path: Path) -> None:

@@ -18,8 +18,15 @@ MOST_SCHEMA = 256 * 1024**2
 """Bytes of schema.json; a forest of a thousand trees has about five million."""
 MOST_MEMBERS = 1_000_000
 CORRUPT = (
-    *(zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, RecursionError, NotImplementedError),
-    *(zlib.error, lzma.LZMAError),
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+    EOFError,
+    OSError,
+    RecursionError,
+    NotImplementedError,
+    zlib.error,
+    lzma.LZMAError,
 )
 """What zip and JSON raise on bytes that are none of theirs, or that are nested without end."""
 _NOT_CALLED = frozenset({"ObjectNode", "SparseMatrixNode", "TypeNode"})

@@ -12,10 +12,10 @@ from packaging.utils import parse_wheel_filename
 
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError, MissingPart
+from modelcast_builder.image_labels import labels
 from modelcast_builder.images import dockerfile, staging
 from modelcast_builder.images.engine import STEP, Engine
 from modelcast_builder.report import Reporter
-from modelcast_builder.s2i import labels
 
 PYTHON = "/opt/modelcast/bin/python"
 QUESTION = """

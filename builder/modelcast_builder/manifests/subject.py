@@ -9,9 +9,9 @@ from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.settings import stop_seconds
 
 from modelcast_builder.errors import BuildError
+from modelcast_builder.image_labels import labels
 from modelcast_builder.manifests import sizing
 from modelcast_builder.manifests.sizing import Size
-from modelcast_builder.s2i import labels
 
 REPLICAS = 2
 """One can be drained or replaced while the other answers."""

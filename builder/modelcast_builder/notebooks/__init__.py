@@ -14,6 +14,7 @@ from time import perf_counter
 from nbformat import NotebookNode
 
 from modelcast_builder.document import Build, Parameter
+from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import failures, files, injection, kernel, page, stages
 from modelcast_builder.notebooks.files import STEP
@@ -103,6 +104,7 @@ def execute(  # noqa: PLR0913 - what a notebook needs of the build, by keyword
     note: Say | None = None,
     parameters: Mapping[str, Parameter] | None = None,
     main_names: MainNames = lambda _artifact: frozenset(),
+    requirements: str = FILE,
 ) -> Executed:
     """Run the notebooks of `repo` (a copy: they write into it) in this order; raises BuildError.
 
@@ -119,6 +121,7 @@ def execute(  # noqa: PLR0913 - what a notebook needs of the build, by keyword
         env=env,
         memory_mb=sandbox.memory_mb,
         network=sandbox.network,
+        requirements=requirements,
     )
     story = _Story(place=place, timeout_s=sandbox.timeout_s, say=say, note=note or say, main_names=main_names)
     story.records.unlink(missing_ok=True)

@@ -82,19 +82,20 @@ def _headline(failed: kernel.CellFailed) -> str:
 def _fix(failed: kernel.CellFailed, place: kernel.Place) -> str:
     missing = _MISSING.search(failed.evalue)
     if failed.ename == "ModuleNotFoundError" and missing:
-        return _missing_fix(missing[1].partition(".")[0], place.root)
+        return _missing_fix(missing[1].partition(".")[0], place)
     if failed.ename in _OUT_OF_MEMORY or _NO_MEMORY.search(failed.evalue):
         return _memory_fix(place)
     return _FIXES.get(failed.ename, _DEFAULT_FIX)
 
 
-def _missing_fix(module: str, root: Path) -> str:
+def _missing_fix(module: str, place: kernel.Place) -> str:
     # A module of the repository that lies elsewhere: its name on an index would be somebody else's package.
+    root = place.root
     own = sorted([*root.rglob(f"{module}.py"), *root.rglob(f"{module}/__init__.py")])
     if own:
         found = own[0].relative_to(root).as_posix()
         return f"Move {found} to the repository's root or beside the notebook, or add its folder to sys.path"
-    return f"Add {_DISTRIBUTIONS.get(module, module)} to requirements.txt"
+    return f"Add {_DISTRIBUTIONS.get(module, module)} to {place.requirements}"
 
 
 def _death(code: int | None, where: str) -> tuple[str, str]:

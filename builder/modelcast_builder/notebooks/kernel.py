@@ -18,6 +18,7 @@ from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
 
+from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import injection
 from modelcast_builder.notebooks.files import STEP
@@ -40,6 +41,8 @@ class Place:
     memory_mb: int | None = None
     """What each process of the notebook may have of data; None: no limit of ours."""
     network: bool = True
+    requirements: str = FILE
+    """The file of the repository that says what the environment holds."""
 
 
 class Failed(Exception):

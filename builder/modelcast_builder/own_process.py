@@ -1,0 +1,37 @@
+"""Runs a process of the model's environment to its end, and ends with it whatever own code started there."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+TIMEOUT_S = 600
+
+
+def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The exit code, and what was said on stdout and stderr; raises `subprocess.TimeoutExpired` after `TIMEOUT_S`.
+
+    The output goes to files: a pipe stays open as long as a process that was left behind holds it.
+    """
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+        ) as process,
+    ):
+        try:
+            code = process.wait(TIMEOUT_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(command, code, _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
