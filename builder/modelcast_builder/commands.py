@@ -18,6 +18,7 @@ from modelcast_runtime.bundle import Bundle, is_bundle, open_bundle
 import modelcast_builder
 from modelcast_builder import (
     build_variables,
+    conformance,
     environment,
     images,
     parameters,
@@ -134,6 +135,11 @@ def inspect(root: Path, *, as_json: bool) -> str:
         whole = {"manifest": bundle.manifest, "bundle_digest": bundle.digest, "provenance": bundle.provenance()}
         return contract.encode(whole).decode().rstrip()
     return _page(bundle)
+
+
+def check(server: conformance.Server, model: str | None, example: Path | None) -> conformance.Report:
+    """Ask a server every case of the conformance table."""
+    return conformance.check(server, model, example)
 
 
 def _reporter() -> Reporter:

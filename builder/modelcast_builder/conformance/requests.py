@@ -1,0 +1,115 @@
+"""The valid request that every other one is derived from: from metadata or a file, as JSON or in bytes."""
+
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NoReturn
+
+from modelcast_builder.conformance.answers import read_json
+from modelcast_builder.conformance.datatypes import DATATYPES, Datatype, flat
+from modelcast_builder.errors import BuildError
+
+Request = dict[str, Any]
+"""An infer request as its JSON: `inputs` hold flat `data`."""
+
+TABLES_OWN: Request = {
+    "inputs": [
+        {"name": "input-0", "shape": [2, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2, 6.7, 3.0, 5.2, 2.3]}
+    ]
+}
+"""Two irises: what the table was first asked of servers whose metadata name no inputs."""
+
+_ROWS = 2
+_ELEMENTS: dict[type, Any] = {bool: True, int: 1, float: 1.0, str: "a"}
+
+
+def from_metadata(inputs: Sequence[Any]) -> Request | None:
+    """Two rows of plain values for the inputs that metadata name; None where they do not say enough."""
+    tensors = [_tensor(described) for described in inputs]
+    if not tensors or None in tensors:
+        return None
+    return {"inputs": tensors}
+
+
+def _tensor(described: Any) -> dict[str, Any] | None:
+    match described:
+        case {"name": str(name), "datatype": str(datatype), "shape": [*sizes]} if datatype in DATATYPES and sizes:
+            pass
+        case _:
+            return None
+    if not all(type(size) is int and (size == -1 or size > 0) for size in sizes):
+        return None
+    first, *others = sizes
+    shape = [_ROWS if first == -1 else first, *(1 if size == -1 else size for size in others)]
+    data = [_ELEMENTS[DATATYPES[datatype].kind]] * math.prod(shape)
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+
+
+def read_example(path: Path) -> Request:
+    """The infer request in a file, without its id; `BuildError` where it is none."""
+    try:
+        document = read_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        _no_example(path, f"cannot be read ({(error.strerror or str(error)).lower()})")
+    except json.JSONDecodeError as error:
+        _no_example(path, f"line {error.lineno}: not JSON ({error.msg})")
+    except ValueError as error:
+        _no_example(path, f"not JSON ({error})")
+    match document:
+        case {"inputs": [_, *_] as inputs}:
+            tensors = [_checked(path, f"$.inputs[{at}]", tensor) for at, tensor in enumerate(inputs)]
+        case _:
+            _no_example(path, "no infer request: expected an object whose `inputs` is a list of tensors")
+    return {**{key: value for key, value in document.items() if key != "id"}, "inputs": tensors}
+
+
+def _checked(path: Path, at: str, tensor: Any) -> dict[str, Any]:
+    """A tensor with flat data that its shape and datatype hold."""
+    match tensor:
+        case {"name": str(), "datatype": str(datatype), "shape": [_, *_] as shape, "data": [*data]}:
+            pass
+        case _:
+            _no_example(path, f"{at}: expected an object of `name`, `shape`, `datatype` and `data`")
+    if datatype not in DATATYPES:
+        _no_example(path, f"{at}.datatype: expected one of {', '.join(DATATYPES)}")
+    if not all(type(size) is int and size > 0 for size in shape):
+        _no_example(path, f"{at}.shape: expected a list of sizes of at least 1")
+    elements = flat(data)
+    if len(elements) != math.prod(shape):
+        _no_example(path, f"{at}.data: expected the {math.prod(shape)} elements of its shape, got {len(elements)}")
+    if not _fit(DATATYPES[datatype], elements):
+        _no_example(path, f"{at}.data: expected elements of {datatype}")
+    return {**tensor, "data": elements}
+
+
+def _fit(datatype: Datatype, elements: Sequence[Any]) -> bool:
+    try:
+        return all(datatype.holds(element) for element in elements) and datatype.pack(elements) is not None
+    except (struct.error, OverflowError, UnicodeEncodeError):
+        return False
+
+
+def _no_example(path: Path, problem: str) -> NoReturn:
+    fix = f"Write a request that the model takes, such as {json.dumps(_SHORT)}"
+    raise BuildError("check", f"{path}: {problem}", fix)
+
+
+_SHORT = {"inputs": [{"name": "input-0", "shape": [1, 2], "datatype": "FP64", "data": [0.5, 1.5]}]}
+
+
+def with_parameters(request: Mapping[str, Any], **parameters: Any) -> Request:
+    """The request with these parameters beside its own."""
+    return {**deepcopy(dict(request)), "parameters": {**request.get("parameters", {}), **parameters}}
+
+
+def in_bytes(request: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The request with binary tensors: its JSON, and the tensors' bytes in the order of `inputs`."""
+    head, tail = deepcopy(dict(request)), b""
+    for tensor in head["inputs"]:
+        packed = DATATYPES[tensor["datatype"]].pack(tensor.pop("data"))
+        tensor["parameters"] = {**tensor.get("parameters", {}), "binary_data_size": len(packed)}
+        tail += packed
+    return json.dumps(head).encode(), tail
