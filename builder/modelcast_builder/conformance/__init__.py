@@ -4,9 +4,10 @@ from pathlib import Path
 
 from modelcast_builder.conformance.answers import NotApplicableError, ViolationError
 from modelcast_builder.conformance.client import Server, UnansweredError, server_at
+from modelcast_builder.conformance.discovery import examine
 from modelcast_builder.conformance.report import Outcome, Report, Result
 from modelcast_builder.conformance.requests import read_example
-from modelcast_builder.conformance.subject import Subject, examine
+from modelcast_builder.conformance.subject import Subject
 from modelcast_builder.conformance.table import CASES, Case
 
 __all__ = ["CASES", "Case", "Outcome", "Report", "Server", "check", "server_at"]

@@ -95,10 +95,11 @@ def same(one: tuple[Output, ...], other: tuple[Output, ...]) -> bool:
 def _same(one: Output, other: Output) -> bool:
     if (one.datatype, one.shape) != (other.datatype, other.shape):
         return False
+    is_exact = DATATYPES[one.datatype].kind is not float
     return all(
-        math.isclose(left, right, rel_tol=1e-5, abs_tol=1e-9)
-        if isinstance(left, float) and isinstance(right, int | float)
-        else left == right
+        left == right
+        if is_exact or left is None or right is None
+        else math.isclose(left, right, rel_tol=1e-5, abs_tol=1e-9)
         for left, right in zip(one.values, other.values, strict=True)
     )
 

@@ -36,7 +36,7 @@ def other_width(subject: Subject) -> str:
 
 def _declared_width(subject: Subject, name: str) -> object:
     """The last dimension of an input in metadata; None where they do not have it."""
-    for described in subject.metadata.get("inputs") or ():
+    for described in subject.told("inputs"):
         match described:
             case {"name": named, "shape": [*_, last]} if named == name:
                 return last

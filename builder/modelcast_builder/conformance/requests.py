@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from modelcast_builder.conformance.answers import read_json
 from modelcast_builder.conformance.datatypes import DATATYPES, Datatype, flat
@@ -51,37 +51,56 @@ def _tensor(described: Any) -> dict[str, Any] | None:
 def read_example(path: Path) -> Request:
     """The infer request in a file, without its id; `BuildError` where it is none."""
     try:
-        document = read_json(path.read_text(encoding="utf-8"))
+        return _request(read_json(path.read_text(encoding="utf-8")))
     except OSError as error:
-        _no_example(path, f"cannot be read ({(error.strerror or str(error)).lower()})")
+        problem = f"cannot be read ({(error.strerror or str(error)).lower()})"
     except json.JSONDecodeError as error:
-        _no_example(path, f"line {error.lineno}: not JSON ({error.msg})")
+        problem = f"line {error.lineno}: not JSON ({error.msg})"
+    except UnicodeDecodeError:
+        problem = "not UTF-8"
     except ValueError as error:
-        _no_example(path, f"not JSON ({error})")
+        problem = str(error)
+    fix = f"Write a request that the model takes, such as {json.dumps(_SHORT)}"
+    raise BuildError("check", f"{path}: {problem}", fix)
+
+
+def from_document(document: Any) -> Request | None:
+    """The infer request that a document is; None where it is none."""
+    try:
+        return _request(document)
+    except ValueError:
+        return None
+
+
+def _request(document: Any) -> Request:
     match document:
         case {"inputs": [_, *_] as inputs}:
-            tensors = [_checked(path, f"$.inputs[{at}]", tensor) for at, tensor in enumerate(inputs)]
+            tensors = [_checked(f"$.inputs[{at}]", tensor) for at, tensor in enumerate(inputs)]
         case _:
-            _no_example(path, "no infer request: expected an object whose `inputs` is a list of tensors")
+            raise ValueError("$: expected an object whose `inputs` is a list of tensors")
+    placed = {"$": document, **{f"$.inputs[{at}]": tensor for at, tensor in enumerate(tensors)}}
+    wrong = [at for at, keyed in placed.items() if not isinstance(keyed.get("parameters", {}), dict)]
+    if wrong:
+        raise ValueError(f"{wrong[0]}.parameters: expected an object")
     return {**{key: value for key, value in document.items() if key != "id"}, "inputs": tensors}
 
 
-def _checked(path: Path, at: str, tensor: Any) -> dict[str, Any]:
+def _checked(at: str, tensor: Any) -> dict[str, Any]:
     """A tensor with flat data that its shape and datatype hold."""
     match tensor:
         case {"name": str(), "datatype": str(datatype), "shape": [_, *_] as shape, "data": [*data]}:
             pass
         case _:
-            _no_example(path, f"{at}: expected an object of `name`, `shape`, `datatype` and `data`")
+            raise ValueError(f"{at}: expected an object of `name`, `shape`, `datatype` and `data`")
     if datatype not in DATATYPES:
-        _no_example(path, f"{at}.datatype: expected one of {', '.join(DATATYPES)}")
+        raise ValueError(f"{at}.datatype: expected one of {', '.join(DATATYPES)}")
     if not all(type(size) is int and size > 0 for size in shape):
-        _no_example(path, f"{at}.shape: expected a list of sizes of at least 1")
+        raise ValueError(f"{at}.shape: expected a list of sizes of at least 1")
     elements = flat(data)
     if len(elements) != math.prod(shape):
-        _no_example(path, f"{at}.data: expected the {math.prod(shape)} elements of its shape, got {len(elements)}")
+        raise ValueError(f"{at}.data: expected the {math.prod(shape)} elements of its shape, got {len(elements)}")
     if not _fit(DATATYPES[datatype], elements):
-        _no_example(path, f"{at}.data: expected elements of {datatype}")
+        raise ValueError(f"{at}.data: expected elements of {datatype}")
     return {**tensor, "data": elements}
 
 
@@ -90,11 +109,6 @@ def _fit(datatype: Datatype, elements: Sequence[Any]) -> bool:
         return all(datatype.holds(element) for element in elements) and datatype.pack(elements) is not None
     except (struct.error, OverflowError, UnicodeEncodeError):
         return False
-
-
-def _no_example(path: Path, problem: str) -> NoReturn:
-    fix = f"Write a request that the model takes, such as {json.dumps(_SHORT)}"
-    raise BuildError("check", f"{path}: {problem}", fix)
 
 
 _SHORT = {"inputs": [{"name": "input-0", "shape": [1, 2], "datatype": "FP64", "data": [0.5, 1.5]}]}

@@ -1,13 +1,13 @@
 """Cases that a correct server scores."""
 
 import math
-from typing import Any
 
 from modelcast_builder.conformance.answers import (
     NotApplicableError,
     Scored,
     ViolationError,
     is_refusal,
+    read_json,
     refused,
     same,
     scored,
@@ -85,7 +85,7 @@ def unknown_keys(subject: Subject) -> str:
 def probabilities_alone(subject: Subject) -> str:
     """Exactly the outputs that were named; metadata say which there are, or else the answer does."""
     name, request = "predict_proba", subject.valid(outputs=[{"name": "predict_proba"}])
-    offered = {output.get("name") for output in subject.metadata.get("outputs") or () if isinstance(output, dict)}
+    offered = {output.get("name") for output in subject.told("outputs") if isinstance(output, dict)}
     if offered and name not in offered:
         raise NotApplicableError(f"the model offers no {name}")
     answer = subject.infer(request)
@@ -106,23 +106,34 @@ def columns(subject: Subject) -> str:
     """MLServer's convention: each tensor is a column of a frame, named by its name."""
     request = subject.valid()
     tensors = request["inputs"]
-    shape = tensors[0]["shape"]
-    if len(tensors) > 1 or math.prod(shape[1:]) == 1:
+    if len(tensors) > 1 or math.prod(tensors[0]["shape"][1:]) == 1:
         return as_before(subject, subject.infer(with_parameters(request, content_type="pd")))
-    if len(shape) != 2 or not is_number(tensors[0]["datatype"]):
+    if len(tensors[0]["shape"]) != 2 or not is_number(tensors[0]["datatype"]):
         raise NotApplicableError("its input is no matrix of numbers")
-    answer = subject.infer(with_parameters({"inputs": _split(tensors[0])}, content_type="pd"))
-    if is_refusal(answer):
-        raise NotApplicableError("its metadata name one matrix, and the columns of it have names that they do not tell")
+    rows, width = tensors[0]["shape"]
+    names = _names_of_columns(subject, width)
+    split = [
+        {**tensors[0], "name": name, "shape": [rows], "data": tensors[0]["data"][at::width]}
+        for at, name in enumerate(names or [f"x{at}" for at in range(width)])
+    ]
+    answer = subject.infer(with_parameters({**request, "inputs": split}, content_type="pd"))
+    if not names and is_refusal(answer):
+        raise NotApplicableError("its metadata do not tell the names of the columns")
     return str(scored(answer, subject.model))
 
 
-def _split(matrix: dict[str, Any]) -> list[dict[str, Any]]:
-    rows, width = matrix["shape"]
-    return [
-        {"name": f"x{at}", "shape": [rows], "datatype": matrix["datatype"], "data": matrix["data"][at::width]}
-        for at in range(width)
-    ]
+def _names_of_columns(subject: Subject, width: int) -> list[str]:
+    """As modelcast tells them, in a parameter of the matrix; nothing elsewhere."""
+    match subject.told("inputs"):
+        case [{"parameters": {"columns": str(text)}}]:
+            pass
+        case _:
+            return []
+    try:
+        told = read_json(text)
+    except ValueError:
+        return []
+    return told if isinstance(told, list) and len(told) == width and all(isinstance(name, str) for name in told) else []
 
 
 def as_before(subject: Subject, answer: Answer) -> str:
