@@ -1,29 +1,19 @@
 """`modelcast check`: a server that is right passes every case; each violation is found by the cases that are about it."""
 
-import json
-import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from modelcast_builder import conformance
-from modelcast_builder.cli import main
-from modelcast_builder.conformance import CASES, Report, client, server_at
+from modelcast_builder.conformance import CASES, Report, server_at
 
-from tests.builder.v2_server import Ask, Refusal, Reply, Right, as_json, serving
+from tests.builder.v2_server import Ask, Refusal, Reply, Right, Texts, as_json, serving
 
 ALL = [f"V2-{number:02}" for number in range(1, 35)]
-IRIS = {
-    "inputs": [
-        {"name": "input-0", "shape": [2, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2, 6.7, 3.0, 5.2, 2.3]}
-    ]
-}
 
 
-def checked(server: Right, example: Path | None = None) -> Report:
+def checked(server: Right) -> Report:
     with serving(server) as url:
-        return conformance.check(server_at(url), None, example)
+        return conformance.check(server_at(url), None, None)
 
 
 def ids(report: Report, result: str) -> list[str]:
@@ -50,15 +40,18 @@ class OtherId(Right):
         return {"id": "made"}
 
 
+class Misspelt(Right):
+    def write(self, ask: Ask, request: Any, chosen: Any) -> Reply:
+        reply = super().write(ask, request, chosen)
+        return Reply(reply.status, reply.body.replace(self.right, self.wrong), reply.headers)
+
+    def __init__(self, right: bytes, wrong: bytes) -> None:
+        self.right, self.wrong = right, wrong
+
+
 class NoId(Right):
     def id_of(self, request: Any) -> dict[str, Any]:
         return {key: request[key] for key in ("id",) if key in request}
-
-
-class OtherName(Right):
-    def write(self, ask: Ask, request: Any, chosen: Any) -> Reply:
-        reply = super().write(ask, request, chosen)
-        return Reply(reply.status, reply.body.replace(b'"model_name"', b'"model"'), reply.headers)
 
 
 class NoNesting(Right):
@@ -67,9 +60,9 @@ class NoNesting(Right):
             raise Refusal(400, "flat data only")
 
 
-class ColumnMajor(Right):
+class ReversesRows(Right):
     def flat(self, data: list[Any]) -> list[Any]:
-        return [value for part in data for value in part[::-1]] if data and isinstance(data[0], list) else data
+        return [value for part in data for value in (part[::-1] if isinstance(part, list) else [part])]
 
 
 class NoIntegers(Right):
@@ -290,6 +283,7 @@ WRONG: list[tuple[type[Right], dict[str, str]]] = [
     (OtherId, {"V2-01": "200 predict INT64 [2], predict_proba FP64 [2, 3], but the id is not echoed"}),
     (NoId, {"V2-02": "200 predict INT64 [2], predict_proba FP64 [2, 3], but no id"}),
     (NoNesting, {"V2-03": '400 {"error": "flat data only"}'}),
+    (ReversesRows, {"V2-03": "200 predict INT64 [2], predict_proba FP64 [2, 3], but not what the same rows were answered"}),
     (NoIntegers, {"V2-04": '400 {"error": "no float"}'}),
     (Reshapes, {"V2-05": "200 {"}),
     (AnyWidth, {"V2-06": "200 {"}),
@@ -374,3 +368,150 @@ def test_a_violation_is_found_by_the_cases_that_are_about_it(server: type[Right]
 
 def test_every_case_is_missed_by_some_server() -> None:
     assert sorted({case for _, found in WRONG for case in found}) == ALL
+
+
+def test_a_model_of_texts_has_no_cases_about_numbers() -> None:
+    report = checked(Texts())
+    assert ids(report, "fail") == []
+    reasons = {outcome.id: outcome.got for outcome in report.outcomes if outcome.result == "skip"}
+    no_numbers = "not applicable: the model takes no numbers"
+    no_floats = "not applicable: the model takes no floating-point numbers"
+    assert reasons == {
+        "V2-03": "not applicable: its inputs have one dimension",
+        "V2-04": no_floats,
+        "V2-06": "not applicable: its input has no fixed number of features",
+        "V2-08": no_numbers,
+        "V2-09": no_numbers,
+        "V2-11": no_numbers,
+        "V2-12": no_numbers,
+        "V2-13": no_floats,
+        "V2-20": "not applicable: the model offers no predict_proba",
+    }
+
+
+# What the model or the server does not have is no violation.
+
+
+class TakesNull(Right):
+    def missing(self) -> float:
+        return 0.0
+
+
+class NoExtension(Right):
+    extensions = ()
+
+    def parts(self, ask: Ask, body: bytes) -> tuple[bytes, bytes]:
+        if "Inference-Header-Content-Length" in ask.headers:
+            raise Refusal(400, "JSON only")
+        return super().parts(ask, body)
+
+
+class NoFramesByRight(Right):
+    def check_frame(self) -> None:
+        raise Refusal(400, "no such columns")
+
+
+class TellsNoOutputs(Right):
+    """Its metadata are at fault, and so are not believed about probabilities."""
+
+    def metadata(self) -> dict[str, Any]:
+        return {**super().metadata(), "outputs": []}
+
+    def chosen(self, request: Any, given: dict[str, list[Any]]) -> dict[str, tuple[list[Any], Any]]:
+        return super().chosen(request, {"predict": given["predict"]})
+
+
+NOT_APPLICABLE = [
+    (TakesNull, {"V2-09": "the model takes missing values"}, []),
+    (
+        NoExtension,
+        {
+            "V2-29": "the server does not offer binary_tensor_data",
+            "V2-30": "the server does not offer binary_tensor_data",
+            "V2-31": "the server takes no binary_tensor_data of the right size either",
+        },
+        ["V2-34"],
+    ),
+    (NoFramesByRight, {"V2-33": "its metadata do not tell the names of the columns"}, []),
+    (TellsNoOutputs, {"V2-20": "the model offers no predict_proba"}, ["V2-32"]),
+]
+
+
+@pytest.mark.parametrize(("server", "reasons", "fails"), NOT_APPLICABLE)
+def test_what_does_not_apply_is_skipped_with_its_reason(
+    server: type[Right], reasons: dict[str, str], fails: list[str]
+) -> None:
+    report = checked(server())
+    skipped = {outcome.id: outcome.got for outcome in report.outcomes if outcome.result == "skip"}
+    assert skipped == {case: f"not applicable: {reason}" for case, reason in reasons.items()}
+    assert ids(report, "fail") == fails
+
+
+class NamesItsColumns(NoFramesByRight):
+    inputs = ({**Right.inputs[0], "parameters": {"columns": '["a", "b", "c", "d"]'}},)
+
+
+def test_columns_that_metadata_name_must_be_taken() -> None:
+    assert ids(checked(NamesItsColumns()), "fail") == ["V2-33"]
+
+
+class Unsteady(Right):
+    """Draws lots."""
+
+    drawn = 0
+
+    def score(self, rows: list[list[float]]) -> dict[str, list[Any]]:
+        self.drawn += 1
+        return super().score([[self.drawn, *row[1:]] for row in rows])
+
+
+def test_a_model_that_draws_lots_is_not_held_to_its_answers() -> None:
+    assert ids(checked(Unsteady()), "pass") == ALL
+
+
+# An answer whose valid request fails leaves nothing to begin most cases with.
+
+MISSPELT = [
+    (b'"model_name": "iris"', b'"model": "iris"', "`model_name` is not iris"),
+    (b'"outputs"', b'"tensors"', "`outputs` is not a list of tensors"),
+    (b'"INT64"', b'"LONG"', "an output without `name`, `datatype` and `shape`, or of no known datatype"),
+    (b'"shape": [2]', b'"shape": [-2]', "the shape of predict is not a list of sizes"),
+    (b'"shape": [2]', b'"shape": [3]', "predict has 2 elements and the shape [3]"),
+    (b'"data": [', b'"data": ["0", ', "the data of predict are not INT64"),
+    (b'"data": [', b'"data": [NaN, ', "the body is not JSON"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "problem"), MISSPELT)
+def test_an_answer_that_is_not_the_protocols_fails_the_first_case(right: bytes, wrong: bytes, problem: str) -> None:
+    report = checked(Misspelt(right, wrong))
+    outcomes = {outcome.id: outcome for outcome in report.outcomes}
+    assert (outcomes["V2-01"].result, outcomes["V2-01"].got) == ("fail", f"200, but {problem}")
+    assert {outcome.got for outcome in report.outcomes if outcome.result == "skip"} == {
+        "not applicable: the valid request of V2-01 was not answered"
+    }
+    assert ids(report, "pass") == ["V2-24", "V2-26", "V2-27", "V2-28", "V2-32"]
+
+
+BINARY = [
+    (b'"binary_data_size": 16', b'"binary_data_size": 17', "predict: 17 bytes are no whole number of elements of 8"),
+    (b'"binary_data_size": 16', b'"binary_data_size": 99', "`binary_data_size` of predict is not within the 64 bytes"),
+    (b'"binary_data_size": 16', b'"binary_data_size": 24', "predict has 3 elements and the shape [2]"),
+    (b'"binary_data_size": 48', b'"binary_data_size": 40', "predict_proba has 5 elements and the shape [2, 3]"),
+    (b'[2, 3], "parameters"', b'[2, 3], "data": 1, "parameters"', "predict_proba has `data` and `binary_data_size`"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "problem"), BINARY)
+def test_bytes_that_are_not_as_they_are_described_are_found(right: bytes, wrong: bytes, problem: str) -> None:
+    report = checked(LongerHead(right, wrong))
+    outcomes = {outcome.id: outcome.got for outcome in report.outcomes}
+    assert ids(report, "fail") == ["V2-30", "V2-34"]
+    assert outcomes["V2-30"].startswith(f"200, but {problem}")
+
+
+class LongerHead(Misspelt):
+    """Says how long its JSON is after it was misspelt."""
+
+    def wire(self, head: bytes, tail: bytes) -> tuple[bytes, dict[str, str]]:
+        return super().wire(head.replace(self.right, self.wrong) if tail else head, tail)

@@ -3,14 +3,16 @@
 import gzip
 import json
 import math
+import ssl
 import struct
-import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.package_index import running
 
 CODES = {"BOOL": "?", "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d"}
 LENGTH = "Inference-Header-Content-Length"
@@ -334,8 +336,53 @@ class Right:
         return Reply(200, body, headers)
 
 
+class Texts(Right):
+    """Serves `words`: how long each text is, as a text."""
+
+    model = "words"
+    inputs = ({"name": "text", "datatype": "BYTES", "shape": [-1]},)
+    outputs = ({"name": "predict", "datatype": "BYTES", "shape": [-1]},)
+
+    def unpack(self, tensor: dict[str, Any], tail: bytes) -> bytes:
+        size = tensor.get("parameters", {}).get("binary_data_size")
+        if size is None:
+            return tail
+        packed, texts = tail[:size], []
+        while packed:
+            end = 4 + int.from_bytes(packed[:4], "little")
+            if len(packed) < end:
+                self.too_short()
+            texts.append(packed[4:end].decode())
+            packed = packed[end:]
+        tensor["data"] = texts
+        return tail[size:]
+
+    def rows(self, request: dict[str, Any]) -> list[Any]:
+        (tensor,) = request["inputs"]
+        if tensor["datatype"] != "BYTES" or "data" not in tensor:
+            raise Refusal(400, "texts only")
+        texts = self.flat(tensor["data"])
+        self.check_shape(tensor["shape"], len(texts), 1)
+        return [self.known(text) for text in texts]
+
+    def known(self, text: str) -> str:
+        return text
+
+    def score(self, rows: list[Any]) -> dict[str, list[Any]]:
+        return {"predict": [f"{len(text)} Zeichen: ä" for text in rows]}
+
+    def output(
+        self, described: Mapping[str, Any], values: list[Any], *, is_binary: bool
+    ) -> tuple[dict[str, Any], bytes]:
+        head = {"name": described["name"], "datatype": "BYTES", "shape": [len(values)]}
+        if not is_binary:
+            return {**head, "data": values}, b""
+        packed = b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in values)
+        return {**head, "parameters": {"binary_data_size": len(packed)}}, packed
+
+
 @contextmanager
-def serving(server: Right) -> Iterator[str]:
+def serving(server: Right, context: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of a server that runs in a thread until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -358,12 +405,5 @@ def serving(server: Right) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}"
-    finally:
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
+    with running(Handler, context) as port:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{port}"

@@ -13,7 +13,7 @@ _NO_VERSION = "987654321"
 
 
 def unknown_model(subject: Subject) -> str:
-    """Its readiness, its metadata and its infer are not there; of readiness only the status is portable."""
+    """Its metadata, its infer and its readiness, of which only the status is portable."""
     ready = subject.server.ask("GET", subject.path("ready", model=_NO_MODEL))
     if ready.status != 404:
         raise ViolationError(f"GET ready: {ready}")
@@ -21,7 +21,7 @@ def unknown_model(subject: Subject) -> str:
 
 
 def unknown_version(subject: Subject) -> str:
-    """The same for a version that the model has not."""
+    """Its metadata and its infer."""
     return _absent(subject, subject.path("versions", _NO_VERSION))
 
 

@@ -25,13 +25,13 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 def binary_input(subject: Subject) -> str:
-    """Binary in, JSON out."""
+    """The extension is optional: a server that does not name it may refuse it, with 4xx and its reason."""
     answer = _offered(subject, _send(subject, subject.valid(), headers=_OCTETS))
     return as_before(subject, answer)
 
 
 def binary_both(subject: Subject) -> str:
-    """Binary in and out."""
+    """Likewise."""
     request = requests.with_parameters(subject.valid(), binary_data_output=True)
     answer = _offered(subject, _send(subject, request, headers=_OCTETS))
     given = _read(subject, answer, is_binary=True)
@@ -106,7 +106,7 @@ def _send(
 
 
 def _offered(subject: Subject, answer: Answer) -> Answer:
-    """The extension is optional: a server that does not name it may refuse it, in the protocol's own form."""
+    """The answer, where it is no refusal of an extension that the server does not name."""
     if _EXTENSION not in subject.extensions and is_refusal(answer):
         raise NotApplicableError(f"the server does not offer {_EXTENSION}")
     return answer

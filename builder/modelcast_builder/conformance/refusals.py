@@ -10,14 +10,14 @@ _LITERAL = "modelcast-literal"
 
 
 def more_rows_than_data(subject: Subject) -> str:
-    """prod(shape) is not the number of elements."""
+    """The product of the shape is not the number of elements."""
     request = subject.valid()
     request["inputs"][0]["shape"][0] += 1
     return refused(subject.infer(request))
 
 
 def other_width(subject: Subject) -> str:
-    """As many elements as before, where they come out: a server that reshapes by itself does not see it."""
+    """With as many elements as before, where that can be: a server that reshapes by itself does not see it."""
     request = subject.valid()
     tensor = request["inputs"][0]
     declared = _declared_width(subject, tensor["name"])
@@ -58,7 +58,7 @@ def texts_for_numbers(subject: Subject) -> str:
 
 
 def null_element(subject: Subject) -> str:
-    """A model that takes missing values answers it."""
+    """Does not apply to a model that takes missing values and answers it."""
     request, tensor = subject.numeric()
     tensor["data"][0] = None
     answer = subject.infer(request)

@@ -42,9 +42,13 @@ class Report:
         failed = [outcome.id for outcome in self.outcomes if outcome.result == "fail"]
         if not failed:
             return None
-        cases = f"{failed[0]}" if len(failed) == 1 else f"{', '.join(failed[:-1])} and {failed[-1]}"
+        cases = " and ".join(filter(None, [", ".join(failed[:-1]), failed[-1]]))
         problem = f"{self.model} at {self.url} does not answer {cases} as expected"
-        return BuildError("check", problem, _FIX)
+        them = "it" if len(failed) == 1 else "them"
+        fix = f"Answer {them} as the column `expected` says"
+        if failed[0] == "V2-01":
+            fix += ", or give a request that the model takes with --example FILE"
+        return BuildError("check", problem, fix)
 
     def as_json(self) -> str:
         """`{"url", "model", "pass", "fail", "skip", "cases": [{"id", "title", "result", "expected", "got"}]}`."""
@@ -61,9 +65,6 @@ class Report:
         rows = [_HEAD, *((each.id, each.result, each.title, each.expected, each.got) for each in self.outcomes)]
         counts = ", ".join(f"{self.counted(result)} {result}" for result in _RESULTS)
         return "\n".join([*_aligned(rows), "", f"{self.model} at {self.url}: {counts}"])
-
-
-_FIX = "Answer them as the column `expected` says"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

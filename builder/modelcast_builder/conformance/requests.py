@@ -5,6 +5,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ TABLES_OWN: Request = {
 """Two irises: what the table was first asked of servers whose metadata name no inputs."""
 
 _ROWS = 2
-_ELEMENTS: dict[type, Any] = {bool: True, int: 1, float: 1.0, str: "a"}
+# Neighbours differ, so that rows read in another order, or as other bytes, are answered otherwise.
+_ELEMENTS: dict[type, tuple[Any, ...]] = {
+    bool: (True, False, False),
+    int: (1, 2, 3, 4, 5, 6, 7),
+    float: (1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5),
+    str: ("a", "b", "c", "d", "e", "f", "g"),
+}
 
 
 def from_metadata(inputs: Sequence[Any]) -> Request | None:
@@ -44,7 +51,7 @@ def _tensor(described: Any) -> dict[str, Any] | None:
         return None
     first, *others = sizes
     shape = [_ROWS if first == -1 else first, *(1 if size == -1 else size for size in others)]
-    data = [_ELEMENTS[DATATYPES[datatype].kind]] * math.prod(shape)
+    data = list(islice(cycle(_ELEMENTS[DATATYPES[datatype].kind]), math.prod(shape)))
     return {"name": name, "shape": shape, "datatype": datatype, "data": data}
 
 

@@ -19,7 +19,7 @@ from modelcast_builder.conformance.subject import Subject
 
 
 def valid(subject: Subject) -> str:
-    """The valid request; where it is refused, most other cases have nothing to begin with."""
+    """Where it is not answered, most other cases have nothing to begin with."""
     if subject.request is None:
         subject.valid()
     given = scored(subject.infer({**(subject.request or {}), "id": "42"}), subject.model)
@@ -38,7 +38,7 @@ def no_id(subject: Subject) -> str:
 
 
 def nested_data(subject: Subject) -> str:
-    """`data` as rows."""
+    """`data` may come as rows or flat."""
     request = subject.valid()
     if all(len(tensor["shape"]) == 1 for tensor in request["inputs"]):
         raise NotApplicableError("its inputs have one dimension")
@@ -83,7 +83,7 @@ def unknown_keys(subject: Subject) -> str:
 
 
 def probabilities_alone(subject: Subject) -> str:
-    """Exactly the outputs that were named; metadata say which there are, or else the answer does."""
+    """Exactly the outputs that were named, where there are such."""
     name, request = "predict_proba", subject.valid(outputs=[{"name": "predict_proba"}])
     offered = {output.get("name") for output in subject.told("outputs") if isinstance(output, dict)}
     if offered and name not in offered:
@@ -98,7 +98,7 @@ def probabilities_alone(subject: Subject) -> str:
 
 
 def no_content_type(subject: Subject) -> str:
-    """As tritonclient asks."""
+    """So tritonclient asks, in JSON too."""
     return as_before(subject, subject.infer(subject.valid(), headers={}))
 
 
