@@ -311,6 +311,21 @@ def test_a_request_is_read_from_a_file(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+class Lenient(Texts):
+    """Takes a missing text."""
+
+    def known(self, text: str | None) -> str:
+        return text or ""
+
+
+def test_a_request_with_a_null_cannot_be_said_in_bytes(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(COLOURS).replace('"red"', "null"), encoding="utf-8")
+    report = report_of(Lenient(), tmp_path / "one.json")
+    assert failed(report) == []
+    reasons = {outcome.id: outcome.got for outcome in report.outcomes if outcome.id in ("V2-29", "V2-31", "V2-34")}
+    assert set(reasons.values()) == {"not applicable: the request has a null, and BYTES has no bytes for one"}
+
+
 @pytest.mark.parametrize("server", [Described, DescribedOnce, DescribedWrongly])
 def test_a_request_is_found_in_the_services_own_description(server: type[Right]) -> None:
     report = report_of(server())

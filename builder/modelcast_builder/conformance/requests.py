@@ -9,7 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from modelcast_builder.conformance.answers import read_json
+from modelcast_builder.conformance.answers import NotApplicableError, read_json
 from modelcast_builder.conformance.datatypes import DATATYPES, Datatype, flat
 from modelcast_builder.errors import BuildError
 
@@ -112,8 +112,10 @@ def _checked(at: str, tensor: Any) -> dict[str, Any]:
 
 
 def _fit(datatype: Datatype, elements: Sequence[Any]) -> bool:
+    """Whether these may stand there; null may be in every column of a table."""
+    known = [element for element in elements if element is not None]
     try:
-        return all(datatype.holds(element) for element in elements) and datatype.pack(elements) is not None
+        return all(datatype.holds(element) for element in known) and datatype.pack(known) is not None
     except (struct.error, OverflowError, UnicodeEncodeError):
         return False
 
@@ -127,10 +129,16 @@ def with_parameters(request: Mapping[str, Any], **parameters: Any) -> Request:
 
 
 def in_bytes(request: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """The request with binary tensors: its JSON, and the tensors' bytes in the order of `inputs`."""
+    """The request with binary tensors: its JSON, and the tensors' bytes in the order of `inputs`.
+
+    `NotApplicableError` where it cannot be said in bytes.
+    """
     head, tail = deepcopy(dict(request)), b""
     for tensor in head["inputs"]:
-        packed = DATATYPES[tensor["datatype"]].pack(tensor.pop("data"))
+        datatype, data = DATATYPES[tensor["datatype"]], tensor.pop("data")
+        if None in data and datatype.kind is not float:
+            raise NotApplicableError(f"the request has a null, and {tensor['datatype']} has no bytes for one")
+        packed = datatype.pack(data)
         tensor["parameters"] = {**tensor.get("parameters", {}), "binary_data_size": len(packed)}
         tail += packed
     return json.dumps(head).encode(), tail
