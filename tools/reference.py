@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from modelcast_builder import cli
+from modelcast_builder import cli, conformance
 from modelcast_runtime import connection, metrics, openapi, problems
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.contract import (
@@ -244,7 +244,7 @@ def exit_codes() -> str:
         ("0", "done; of a service: it was told to stop, and what was in flight is answered"),
         (
             str(cli.REPOSITORY_AT_FAULT),
-            "the repository, the bundle or the data is at fault: the last line says what to write",
+            "the repository, the bundle, the data or the server checked is at fault: the last line says what to write",
         ),
         (str(click.UsageError.exit_code), "wrong usage: an unknown command or option; `--help` shows them"),
         (str(cli.PART_MISSING), "a part of the machine is missing: a tool, the network"),
@@ -270,6 +270,12 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
         yield name, cli.main.commands[name]
 
 
+def cases() -> str:
+    """What `modelcast check` asks."""
+    rows = [(case.id, case.title, case.expected, inspect.getdoc(case.ask) or "") for case in conformance.CASES]
+    return _table(("id", "asked", "expected", ""), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "routes": routes,
@@ -278,6 +284,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "exit-codes": exit_codes,
     "commands": commands,
+    "cases": cases,
     "builder": lambda: _table(("room", "what it is for"), rooms(BUILDER)),
     "runtime": lambda: _table(("room", "what it is for"), rooms(RUNTIME)),
 }

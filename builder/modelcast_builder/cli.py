@@ -287,3 +287,38 @@ def manifests(bundle: Path, image: str, target: str, out: Path) -> None:
 
     for path in commands.manifests(bundle, image, target, out):
         click.echo(path)
+
+
+def _server(_: click.Context, __: click.Parameter, text: str) -> Any:
+    from modelcast_builder.conformance import server_at
+
+    try:
+        return server_at(text)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from wrong
+
+
+@_examples(
+    "modelcast check http://localhost:8080",
+    "modelcast check https://models.example.com/penguins --model penguins --example request.json --json",
+)
+@main.command()
+@click.argument("server", metavar="URL", callback=_server)
+@click.option("--model", metavar="NAME", help="The model to ask.  [default: the only one that the server lists]")
+@click.option(
+    "--example",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An infer request that the model takes, as JSON.  [default: made from the model's metadata]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(server: Any, model: str | None, example: Path | None, as_json: bool) -> None:
+    """Ask a server every case of the Open Inference Protocol V2.
+
+    It may be any server that speaks V2, at the address before /v2. SSL_CERT_FILE names an authority of one's own.
+    """
+    from modelcast_builder import commands
+
+    report = commands.check(server, model, example)
+    click.echo(report.as_json() if as_json else report.as_table())
+    if report.fault:
+        raise report.fault

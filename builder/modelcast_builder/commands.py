@@ -28,6 +28,7 @@ from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
 
 if TYPE_CHECKING:
+    from modelcast_builder import conformance
     from modelcast_builder.images import Engine
     from modelcast_builder.rebuild import Servable
 
@@ -141,6 +142,13 @@ def inspect(root: Path, *, as_json: bool) -> str:
         whole = {"manifest": bundle.manifest, "bundle_digest": bundle.digest, "provenance": bundle.provenance()}
         return contract.encode(whole).decode().rstrip()
     return _page(bundle)
+
+
+def check(server: "conformance.Server", model: str | None, example: Path | None) -> "conformance.Report":
+    """Ask a server every case of the conformance table."""
+    from modelcast_builder import conformance
+
+    return conformance.check(server, model, example)
 
 
 def _reporter() -> Reporter:
