@@ -94,6 +94,9 @@ class Lacking:
     reason: str
 
 
+Found = Figure | Start | Memory | Lacking
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """Where and when, and how busy it was with other things before the run began."""

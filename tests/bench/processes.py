@@ -17,7 +17,8 @@ from modelcast_runtime.settings import THREAD_ENV
 from tests.bench.servers.base import Command, Unavailable
 from tests.bench.wires import Answer, Request
 
-SERVER_CORE, CLIENT_CORE = 0, 1
+_CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = _CORES[0], _CORES[-1]
 READY_S = 120
 STOP_S = 15
 _PAUSE_S = 0.01

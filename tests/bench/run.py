@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import environments, processes, wrk
-from tests.bench.figures import ALONE, LOADS, Figure, Lacking, Load, Machine, Memory, Results, Start
+from tests.bench.figures import ALONE, LOADS, Figure, Found, Lacking, Load, Machine, Memory, Results, Start
 from tests.bench.models import Case, Model, prepare
 from tests.bench.processes import Running, free_port, running
 from tests.bench.servers.base import Launch, Place, Server, Unavailable
+from tests.bench.tables import line
 from tests.bench.wires import Request
 
-Found = Figure | Start | Memory | Lacking
 WEIGHED = "forest"
 """The model that memory is measured with."""
 WORKERS = 4
@@ -69,11 +69,11 @@ class Subject:
         return [(number * load.rows + n) % len(self.case.rows) for n in range(load.rows)]
 
 
-def run(plan: Plan, tell: Callable[[Found], None]) -> Results:
-    """Measure what was asked for; `tell` hears of each finding at once."""
+def run(plan: Plan, tell: Callable[[str], None]) -> Results:
+    """Measure what was asked for; `tell` hears of each step and finding at once."""
     machine, found = Machine.here(), list[Found]()
-    for one in _found(plan):
-        tell(one)
+    for one in _found(plan, tell):
+        tell(line(one))
         found.append(one)
     return Results(
         machine=machine,
@@ -85,7 +85,7 @@ def run(plan: Plan, tell: Callable[[Found], None]) -> Results:
     )
 
 
-def _found(plan: Plan) -> Iterator[Found]:
+def _found(plan: Plan, tell: Callable[[str], None]) -> Iterator[Found]:
     cases = [prepare(model, environments.BUILD / "models") for model in plan.models]
     subjects = [Subject(server, case) for case in cases for server in plan.servers]
     launches: list[tuple[Subject, Launch]] = []
@@ -93,6 +93,7 @@ def _found(plan: Plan) -> Iterator[Found]:
         # Everything is installed, converted and built before anything is timed.
         try:
             launches.append((subject, _prepared(subject)))
+            tell(f"{subject.case.model.name}  {subject.server.name}  prepared")
         except (Unavailable, subprocess.CalledProcessError) as error:
             yield subject.lacks(_reason(error))
     os.sched_setaffinity(0, {processes.CLIENT_CORE})
@@ -152,8 +153,10 @@ def _loaded(subject: Subject, server: Running, load: Load, plan: Plan) -> Found:
         if wrong:
             return subject.lacks(wrong, load)
         script = _script(subject, load)
-        for seconds in (plan.warm_up, plan.seconds):
-            timing = wrk.run(server.url, script, clients=load.clients, seconds=seconds, core=processes.CLIENT_CORE)
+        _, timing = [
+            wrk.run(server.url, script, clients=load.clients, seconds=seconds, core=processes.CLIENT_CORE)
+            for seconds in (plan.warm_up, plan.seconds)
+        ]
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         return subject.lacks(_reason(error), load)
     if timing.failed or not timing.requests:

@@ -140,7 +140,7 @@ def _tensors(case: Case, rows: Sequence[Row]) -> list[tuple[str, list[Any], tupl
     if case.model.kind == "text":
         return [("text", list(rows), (len(rows), 1))]
     if case.model.kind == "array":
-        return [("rows", [cell for row in rows for cell in row], (len(rows), len(case.columns)))]
+        return [("input-0", [cell for row in rows for cell in row], (len(rows), len(case.columns)))]
     columns = zip(*rows, strict=True)
     return [(name, list(column), (len(rows), 1)) for name, column in zip(case.columns, columns, strict=True)]
 

@@ -6,7 +6,7 @@ from tests.bench.figures import ALONE, CROWD
 from tests.bench.models import Case
 from tests.bench.servers import modelcast
 from tests.bench.servers.base import SERVICES, Command, Launch, Place, Server
-from tests.bench.wires import Records
+from tests.bench.wires import Rows
 
 
 def _prepare(place: Place, case: Case) -> Launch:
@@ -24,7 +24,7 @@ SERVER = Server(
     name="echo",
     title="bare echo on modelcast's worker",
     prepare=_prepare,
-    wires={"json": Records("/predict")},
+    wires={"json": Rows("/predict")},
     loads=frozenset({ALONE, CROWD}),
     is_scored=False,
 )

@@ -10,9 +10,7 @@ def _prepare(place: Place, case: Case) -> Launch:
 
     def launch(port: int, workers: int) -> Command:
         script = str(SERVICES / "litserve_service.py")
-        return Command(
-            arguments=(str(place.python), script, str(case.folder), str(port), str(workers)), folder=folder
-        )
+        return Command(arguments=(str(place.python), script, str(case.folder), str(port), str(workers)), folder=folder)
 
     return launch
 

@@ -1,20 +1,20 @@
 """MLServer and its scikit-learn runtime: as it comes (one process serves HTTP, one scores), and in one process."""
 
+from collections.abc import Mapping
 from functools import partial
 
+from tests.bench.figures import Form
 from tests.bench.models import Case
 from tests.bench.servers.base import Command, Launch, Place, Server, write_json
-from tests.bench.wires import V2
+from tests.bench.wires import V2, Wire
 
-_WIRES = {"json": V2(hints={"frame": "pd", "text": "str"})}
+_WIRES: Mapping[Form, Wire] = {"json": V2(hints={"frame": "pd", "text": "str"})}
 
 
 def _prepare(place: Place, case: Case, *, is_parallel: bool) -> Launch:
     folder = place.emptied()
     settings = {"name": case.model.name, "implementation": "mlserver_sklearn.SKLearnModel"}
-    write_json(
-        folder / "model-settings.json", {**settings, "parameters": {"uri": str(case.folder / "model.joblib")}}
-    )
+    write_json(folder / "model-settings.json", {**settings, "parameters": {"uri": str(case.folder / "model.joblib")}})
 
     def launch(port: int, workers: int) -> Command:
         told = {"debug": False, "host": "127.0.0.1", "http_port": port, "grpc_port": port + 1}

@@ -15,7 +15,7 @@ from modelcast_builder.report import Reporter
 from tests.bench.environments import BUILD
 from tests.bench.models import Case
 from tests.bench.servers.base import Command, Launch, Place, Server, Unavailable
-from tests.bench.wires import Records
+from tests.bench.wires import Rows, V2Binary
 
 _PRIVATE = ("MODELCAST_", "S2I_", "OPENSHIFT_", "GUNICORN", "WEB_CONCURRENCY", "PORT", "AIP_")
 """What whoever runs this has set for himself is not part of what is measured."""
@@ -61,11 +61,11 @@ COMPILED = Server(
     name="modelcast",
     title="modelcast",
     prepare=partial(_prepare, compiled="auto"),
-    wires={"json": Records("/predict")},
+    wires={"json": Rows("/predict"), "binary": V2Binary()},
 )
 NATIVE = Server(
     name="modelcast-native",
     title="modelcast, compile: never",
     prepare=partial(_prepare, compiled="never"),
-    wires={"json": Records("/predict")},
+    wires={"json": Rows("/predict"), "binary": V2Binary()},
 )
