@@ -1,10 +1,12 @@
 """The story of a run: for each model, each server is started, held to scikit-learn's answers, loaded and ended."""
 
 import os
+import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from tests.bench import environments, processes, wrk
@@ -52,7 +54,7 @@ class Subject:
             return ""
         try:
             labels = self.server.wires[load.form].labels(answer)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, struct.error) as error:
             return f"an answer that is none: {error!r}"
         expected = [self.case.expected[n] for n in self._chosen(load, number)]
         differing = sum(a != b for a, b in zip(labels, expected, strict=False)) + abs(len(labels) - len(expected))
@@ -70,11 +72,14 @@ class Subject:
 
 
 def run(plan: Plan, tell: Callable[[str], None]) -> Results:
-    """Measure what was asked for; `tell` hears of each step and finding at once."""
+    """Measure what was asked for; `tell` hears of each step and finding at once. Ctrl-C keeps what was found."""
     machine, found = Machine.here(), list[Found]()
-    for one in _found(plan, tell):
-        tell(line(one))
-        found.append(one)
+    try:
+        for one in _found(plan, tell):
+            tell(line(one))
+            found.append(one)
+    except KeyboardInterrupt:
+        tell("interrupted: the rest is not measured")
     return Results(
         machine=machine,
         seconds=plan.seconds,
@@ -157,7 +162,7 @@ def _loaded(subject: Subject, server: Running, load: Load, plan: Plan) -> Found:
             wrk.run(server.url, script, clients=load.clients, seconds=seconds, core=processes.CLIENT_CORE)
             for seconds in (plan.warm_up, plan.seconds)
         ]
-    except (OSError, subprocess.CalledProcessError, ValueError) as error:
+    except (OSError, HTTPException, subprocess.CalledProcessError, ValueError) as error:
         return subject.lacks(_reason(error), load)
     if timing.failed or not timing.requests:
         return subject.lacks(f"{timing.failed} requests failed, {timing.requests} were answered", load)

@@ -36,7 +36,7 @@ class Wire(Protocol):
         """Ask for the rows."""
 
     def labels(self, answer: Answer) -> list[Any]:
-        """What was predicted; raises `ValueError`, `KeyError` or `TypeError` where the answer is another."""
+        """What was predicted; raises `ValueError`, `LookupError`, `TypeError`, `struct.error` for another answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import joblib
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 case, graph = map(Path, sys.argv[1:])
 told = json.loads((case / "case.json").read_bytes())
@@ -20,5 +21,9 @@ else:
         for name in told["columns"]
     ]
 estimator = joblib.load(case / "model.joblib")
-converted = convert_sklearn(estimator, initial_types=inputs, options={id(estimator): {"zipmap": False}})
+options = {id(estimator): {"zipmap": False}}
+if told["kind"] == "text":
+    # The operator's own default is en_US, which slim systems have not; this one every Linux has.
+    options[TfidfVectorizer] = {"locale": "C.UTF-8"}
+converted = convert_sklearn(estimator, initial_types=inputs, options=options)
 graph.write_bytes(converted.SerializeToString())

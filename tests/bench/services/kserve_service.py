@@ -38,10 +38,9 @@ def tensors(request: InferRequest) -> np.ndarray | pd.DataFrame | list[str]:
     arrays = {one.name: one.as_numpy() for one in request.inputs}
     if CASE["kind"] == "array":
         return next(iter(arrays.values()))
-    texts = {name: [cell.decode() for cell in arrays[name].ravel()] for name in arrays if arrays[name].dtype == object}
     if CASE["kind"] == "text":
-        return texts["text"]
-    return pd.DataFrame({name: texts[name] if name in texts else arrays[name].ravel() for name in arrays})
+        return arrays["text"].ravel().tolist()
+    return pd.DataFrame({name: array.ravel() for name, array in arrays.items()})
 
 
 if __name__ == "__main__":
