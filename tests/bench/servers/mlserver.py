@@ -1,14 +1,10 @@
 """MLServer and its scikit-learn runtime: as it comes (one process serves HTTP, one scores), and in one process."""
 
-from collections.abc import Mapping
 from functools import partial
 
-from tests.bench.figures import Form
 from tests.bench.models import Case
 from tests.bench.servers.base import Command, Launch, Place, Server, write_json
-from tests.bench.wires import V2, Wire
-
-_WIRES: Mapping[Form, Wire] = {"json": V2(hints={"frame": "pd", "text": "str"})}
+from tests.bench.wires import V2
 
 
 def _prepare(place: Place, case: Case, *, is_parallel: bool) -> Launch:
@@ -25,17 +21,15 @@ def _prepare(place: Place, case: Case, *, is_parallel: bool) -> Launch:
     return launch
 
 
-SERVER = Server(
-    name="mlserver",
-    title="MLServer",
-    environment="mlserver",
-    prepare=partial(_prepare, is_parallel=True),
-    wires=_WIRES,
-)
-IN_PROCESS = Server(
-    name="mlserver-in-process",
-    title="MLServer, parallel_workers: 0",
-    environment="mlserver",
-    prepare=partial(_prepare, is_parallel=False),
-    wires=_WIRES,
-)
+def _server(name: str, title: str, *, is_parallel: bool) -> Server:
+    return Server(
+        name=name,
+        title=title,
+        environment="mlserver",
+        prepare=partial(_prepare, is_parallel=is_parallel),
+        wires={"json": V2(hints={"frame": "pd", "text": "str"})},
+    )
+
+
+SERVER = _server("mlserver", "MLServer", is_parallel=True)
+IN_PROCESS = _server("mlserver-in-process", "MLServer, parallel_workers: 0", is_parallel=False)

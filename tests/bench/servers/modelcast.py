@@ -13,9 +13,10 @@ from modelcast_builder.rebuild import Servable
 from modelcast_builder.report import Reporter
 
 from tests.bench.environments import BUILD
+from tests.bench.figures import Form
 from tests.bench.models import Case
 from tests.bench.servers.base import Command, Launch, Place, Server, Unavailable
-from tests.bench.wires import Rows, V2Binary
+from tests.bench.wires import Rows, V2Binary, Wire
 
 _PRIVATE = ("MODELCAST_", "S2I_", "OPENSHIFT_", "GUNICORN", "WEB_CONCURRENCY", "PORT", "AIP_")
 """What whoever runs this has set for himself is not part of what is measured."""
@@ -57,15 +58,10 @@ def _prepare(place: Place, case: Case, *, compiled: Literal["auto", "never"]) ->
     return launch
 
 
-COMPILED = Server(
-    name="modelcast",
-    title="modelcast",
-    prepare=partial(_prepare, compiled="auto"),
-    wires={"json": Rows("/predict"), "binary": V2Binary()},
-)
-NATIVE = Server(
-    name="modelcast-native",
-    title="modelcast, compile: never",
-    prepare=partial(_prepare, compiled="never"),
-    wires={"json": Rows("/predict"), "binary": V2Binary()},
-)
+def _server(name: str, title: str, compiled: Literal["auto", "never"]) -> Server:
+    wires: Mapping[Form, Wire] = {"json": Rows("/predict"), "binary": V2Binary()}
+    return Server(name=name, title=title, prepare=partial(_prepare, compiled=compiled), wires=wires)
+
+
+COMPILED = _server("modelcast", "modelcast", "auto")
+NATIVE = _server("modelcast-native", "modelcast, compile: never", "never")
