@@ -1,6 +1,7 @@
 """`make bench`: measures, prints and saves; see docs/benchmarks.md."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -22,6 +23,7 @@ Named = TypeVar("Named")
 def main(arguments: Sequence[str]) -> None:
     """One run, or what the last one found."""
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else servers would be left behind
     if given.report:
         if not RESULTS.exists():
             sys.exit(f"bench: there is no {RESULTS.relative_to(ROOT)} yet. Run make bench first")
