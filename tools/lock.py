@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     as_of = parser.parse_args(arguments).as_of
     write_packaged(as_of)
     write_hashed(as_of)
+    write_benchmarks(as_of)
 
 
 def write_packaged(as_of: str) -> None:
@@ -68,6 +69,16 @@ def write_hashed(as_of: str) -> None:
         (HASHED / f"{file}.txt").write_text("\n".join([f"# `make lock`, as of {as_of}", *lines, ""]), encoding="utf-8")
 
 
+def write_benchmarks(as_of: str) -> None:
+    """The peers of `make bench`: exact pins, and the scikit-learn that trains the models there."""
+    scikit_learn = [line for line in read(LOCKS / "model.txt") if line.startswith("scikit-learn==")]
+    for group in defined_groups():
+        if group.startswith("bench-"):
+            lines = resolve(groups(group), as_of, scikit_learn)
+            text = "\n".join([f"# `make lock`, as of {as_of}", *lines, ""])
+            (HASHED / f"{group}.txt").write_text(text, encoding="utf-8")
+
+
 def resolve(entries: Iterable[str], as_of: str, constraints: Iterable[str] = (), *options: str) -> list[str]:
     """The closure of `entries` as of a date, for all platforms and every supported Python."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as held:
@@ -97,9 +108,14 @@ def dependencies(member: str, *, extra: str = "") -> list[str]:
 
 
 def groups(*wanted: str) -> list[str]:
+    """What the workspace's dependency groups of these names hold."""
+    return [entry for group in wanted for entry in defined_groups()[group]]
+
+
+def defined_groups() -> dict[str, list[str]]:
     """The workspace's dependency groups."""
-    defined = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    return [entry for group in wanted for entry in defined[group]]
+    defined: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    return defined
 
 
 def read(path: Path) -> list[str]:

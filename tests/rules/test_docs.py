@@ -12,6 +12,7 @@ from modelcast_runtime.dialects import v2_problems
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import SETTINGS
 
+from tests.bench.__main__ import PICTURE
 from tools import reference
 from tools.rooms import BUILDER, RUNTIME
 
@@ -128,7 +129,7 @@ def test_the_rooms_of_the_architecture_are_there() -> None:
 
 
 def test_every_picture_is_shown_by_a_page_and_made_by_a_test() -> None:
-    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "img").iterdir()}
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "img").glob("*.png")}
     shown = {
         name for page in GUIDES for name in re.findall(r"\(\.\./img/([\w.-]+)\)", page.read_text(encoding="utf-8"))
     }
@@ -136,3 +137,9 @@ def test_every_picture_is_shown_by_a_page_and_made_by_a_test() -> None:
     assert shown == pictures.keys()
     assert [name for name in pictures if f'"{name.removesuffix(".png")}"' not in made and f'"{name}"' not in made] == []
     assert max(pictures.values()) < 300_000
+
+
+def test_every_drawing_is_shown_by_a_page_and_made_by_the_benchmarks() -> None:
+    drawings = {path.name for path in (ROOT / "docs" / "img").iterdir() if path.suffix != ".png"}
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert drawings == set(re.findall(r"\(img/([\w.-]+)\)", page)) == {PICTURE.name}
