@@ -31,6 +31,7 @@ LONG = {
     "test_serve_watch.py",
     "test_unseen.py",
     "test_v2_clients.py",
+    "test_v1_clients.py",
     "test_wheelhouse.py",
 }
 

@@ -200,6 +200,7 @@ CASES: dict[Callable[..., Problem], tuple[Any, ...]] = {
     problems.refused_by_model: ("$.instances[0]", "ValueError"),
     problems.refused_by_predict: ("KeyError", "image"),
     problems.takes_an_object: (),
+    problems.not_a_file: ("Parquet",),
     problems.corrupt_encoding: (),
     problems.too_slow: (Limits().body_s,),
     problems.body_too_large: (Limits().body_bytes,),

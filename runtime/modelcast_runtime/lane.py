@@ -78,10 +78,20 @@ class Lane(BaseLane):
         started = perf_counter()
         self._observer.started()
         identity = CURRENT.get()
+        asked: Asked
 
         def end(response: Response) -> None:
             self._observer.finished(self._dialect.name, response.status, perf_counter() - started)
             reply(response)
+
+        def submit(reading: asyncio.Future[Asked]) -> None:
+            nonlocal asked
+            try:
+                asked = reading.result()
+            except Exception as error:  # noqa: BLE001 - the boundary
+                end(self._refusal(error))
+                return
+            self._scoring.submit(asked.rows, asked.wanted, done)
 
         def done(outcome: Outcome) -> None:
             CURRENT.set(identity)  # of those that share a call, this one is now spoken of in the log
@@ -94,7 +104,11 @@ class Lane(BaseLane):
         try:
             self._dialect.glance(request.headers, request.query)
             content = body.inflated(request.body, request.headers, self._settings.limits.body_bytes)
-            asked = self._dialect.read(request if content is request.body else replace(request, body=content))
+            whole = request if content is request.body else replace(request, body=content)
+            if self._is_slow(whole):
+                self._read_beside(whole).add_done_callback(submit)
+                return
+            asked = self._dialect.read(whole)
         except Exception as error:  # noqa: BLE001 - the boundary
             end(self._refusal(error))
             return
@@ -110,9 +124,13 @@ class Lane(BaseLane):
         return self._written(await self._scoring.score(asked.rows, asked.wanted), asked)
 
     async def _read(self, request: Request) -> Asked:
-        if len(request.body) <= DECODED_INLINE:
-            return self._dialect.read(request)
-        return await asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)
+        return await self._read_beside(request) if self._is_slow(request) else self._dialect.read(request)
+
+    def _is_slow(self, request: Request) -> bool:
+        return len(request.body) > DECODED_INLINE or self._dialect.is_slow(request.headers)
+
+    def _read_beside(self, request: Request) -> asyncio.Future[Asked]:
+        return asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)
 
     def _written(self, outcome: Outcome, asked: Asked) -> Response:
         if isinstance(outcome, Failed):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from modelcast_runtime import openapi_v2, problems, schema
+from modelcast_runtime import openapi_protocols, openapi_v2, problems, schema
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import CASTS
 from modelcast_runtime.contract import Cell, Dtype, Manifest, Output, Question, Signature, label_text
@@ -54,9 +54,11 @@ def document(bundle: Bundle, settings: Settings) -> Document:
         ],
         "paths": {
             "/predict": {"post": _predict(bundle, settings)},
+            **_protocol_posts(bundle, settings),
             **_model_paths(bundle),
             **_service_paths(bundle),
             **openapi_v2.paths(bundle),
+            **_protocol_pages(bundle, settings),
         },
         "components": {
             "schemas": {
@@ -197,6 +199,21 @@ def _prediction(output: Output, manifest: Manifest) -> Document:
     for _ in output.shape[1:]:
         label = {"type": "array", "items": label}
     return label
+
+
+def _protocol_posts(bundle: Bundle, settings: Settings) -> Document:
+    prediction = dict(_answer(bundle)).get("properties", {}).get("predictions", {}).get("items", {})
+    refused = {name: told for name, told in _problems(bundle, settings).items() if name != "NotFound"}
+    return openapi_protocols.posts(bundle, settings, REFS, prediction=prediction, refused=refused)
+
+
+def _protocol_pages(bundle: Bundle, settings: Settings) -> Document:
+    paths = {}
+    for path, summary, well, unwell in openapi_protocols.pages(bundle, settings):
+        paths[path] = get("service", summary, well)
+        if unwell is not None:
+            paths[path]["get"]["responses"]["503"] = unwell
+    return paths
 
 
 def _model_paths(bundle: Bundle) -> Document:

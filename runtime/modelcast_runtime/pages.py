@@ -7,7 +7,17 @@ from pathlib import Path
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
-from modelcast_runtime import browser, docs_page, metrics, model_page, openapi, problems, schema, v2_pages
+from modelcast_runtime import (
+    browser,
+    docs_page,
+    metrics,
+    model_page,
+    openapi,
+    problems,
+    protocol_pages,
+    schema,
+    v2_pages,
+)
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.contract import encode
 from modelcast_runtime.health import Health
@@ -32,6 +42,9 @@ def create_pages(
     _add_interface(pages, bundle, settings)
     _add_sealed(pages, bundle)
     v2_pages.add_v2(pages, bundle, health)
+    protocol_pages.add_v1(pages, bundle.manifest, health)
+    protocol_pages.add_health(pages, health, settings)
+    protocol_pages.add_batch(pages, settings)
     for path in scoring_paths:
         # The lane answers POST before it comes here; Flask knows the path so that a GET is a 405 and says `Allow`.
         pages.add_url_rule(path, path, _never, methods=["POST"], provide_automatic_options=False)
@@ -160,5 +173,5 @@ def _document_of(problem: Problem) -> Response:
     )
 
 
-_FORMS: dict[str, Callable[[Problem], Response]] = {"v2": v2_pages.refusal}
+_FORMS: dict[str, Callable[[Problem], Response]] = {"v2": v2_pages.refusal, **protocol_pages.REFUSALS}
 """How protocols of their own refuse, by the first part of the path; all others read RFC 9457."""

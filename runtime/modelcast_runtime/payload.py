@@ -7,7 +7,7 @@ import codecs
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -32,7 +32,34 @@ def decode(body: bytes, content_type: str | None, signature: Signature, *, extra
     read = _reader(content_type)
     is_numeric = read is _read_json and _is_numeric(body)
     terms = _Terms(signature, names_of(signature), extra_inputs == "ignore", max_rows, is_numeric)
-    table = read(body, terms)
+    return _checked(read(body, terms), signature)
+
+
+Form = Literal["instances", "records", "columns", "split"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What the forms of other protocols' documents have in common with ours; each method raises `Problem`."""
+
+    signature: Signature
+    ignores_extra: bool
+    max_rows: int
+
+    def part(self, form: Form, content: Any, at: str) -> Decoded:
+        """Check what stands `at` a place of a document in one of our forms."""
+        return _checked(_FORMS[form](content, at, self._terms), self.signature)
+
+    def csv(self, body: bytes, *, may_lack_header: bool = False) -> Decoded:
+        """Check a CSV; one that may lack its header has values in the signature's order where it does."""
+        return _checked(_read_csv(body, self._terms, may_lack_header=may_lack_header), self.signature)
+
+    @property
+    def _terms(self) -> "_Terms":
+        return _Terms(self.signature, names_of(self.signature), self.ignores_extra, self.max_rows)
+
+
+def _checked(table: Table, signature: Signature) -> Decoded:
     columns, unseen, missing = to_arrays(table, signature)
     return Decoded(columns, table.locate, unseen, missing)
 
@@ -106,7 +133,7 @@ def decode_object(body: bytes, content_type: str | None) -> dict[str, Any]:
     if content_type is not None:
         if _media_type(content_type) not in ("", "application/json"):
             raise problems.unsupported_media_type(("application/json",))
-        _check_charset(content_type)
+        check_charset(content_type)
     return check_object(parse(body), "$")
 
 
@@ -123,7 +150,7 @@ def _reader(content_type: str | None) -> Callable[[bytes, _Terms], Table]:
     reader = _READERS.get(_media_type(content_type))
     if reader is None:
         raise problems.unsupported_media_type()
-    _check_charset(content_type)
+    check_charset(content_type)
     return reader
 
 
@@ -131,7 +158,8 @@ def _media_type(content_type: str) -> str:
     return content_type.lower().partition(";")[0].strip()
 
 
-def _check_charset(content_type: str) -> None:
+def check_charset(content_type: str) -> None:
+    """Refuse text in another encoding than UTF-8; raises `Problem`."""
     for parameter in content_type.lower().split(";")[1:]:
         key, _, value = parameter.partition("=")
         if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
@@ -279,9 +307,14 @@ def _list(value: Any, at: str, expected: str) -> list[Any]:
     return value
 
 
-def _read_csv(body: bytes, terms: _Terms) -> Table:
+def _read_csv(body: bytes, terms: _Terms, *, may_lack_header: bool = False) -> Table:
     inputs = terms.signature.inputs
-    sheet = payload_csv.read(body, terms.max_rows, blank_end_is_row=len(inputs) == 1 and inputs[0].nullable)
+    sheet = payload_csv.read(
+        body,
+        terms.max_rows,
+        blank_end_is_row=len(inputs) == 1 and inputs[0].nullable,
+        unless_named=terms.names if may_lack_header else (),
+    )
     positions = terms.positions(sheet.names, "line 1", lambda index: f"line 1, column {quoted(sheet.names[index])}")
     terms.check_count(len(sheet.records), "line 2")
     fields = list(zip(*sheet.records, strict=True))

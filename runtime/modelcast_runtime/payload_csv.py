@@ -25,22 +25,25 @@ class Sheet:
     lines: Sequence[int]
 
 
-def read(body: bytes, max_rows: int, *, blank_end_is_row: bool = False) -> Sheet:
+def read(body: bytes, max_rows: int, *, blank_end_is_row: bool = False, unless_named: tuple[str, ...] = ()) -> Sheet:
     """Split the body into records of as many fields as the header has; raises `Problem` with the line.
 
     Blank lines at the end are no rows, except with one column where `blank_end_is_row`: nulls, as they are before.
+    `unless_named` are the fields' names where the first line does not hold them: then that line is a record too.
     """
     text = _text(body)
     if not blank_end_is_row:
         text = text.rstrip("\r\n")
     records, lines = _plain(text, max_rows) or _with_quotes(text, max_rows)
-    names = tuple(name or "" for name in records[0])
+    first = tuple(name or "" for name in records[0])
+    has_header = set(unless_named) <= set(first)
+    names = first if has_header else unless_named
     while len(names) > 1 and records[-1] == [None]:
         records.pop()
     if set(map(len, records)) != {len(names)}:
         row = next(row for row, record in enumerate(records) if len(record) != len(names))
         raise problems.wrong_length(f"line {lines[row]}", names, len(records[row]), "field")
-    return Sheet(names, records[1:], lines[1:])
+    return Sheet(names, records[has_header:], lines[has_header:])
 
 
 def _text(body: bytes) -> str:
@@ -105,7 +108,7 @@ _OF_NUMBERS = b"-+0123456789.eE \t\n"
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _BLANKS = " \t\n"
-_BEYOND_FLOAT = 10**400
+BEYOND_FLOAT = 10**400
 """Stands for a number that Python's float() would make infinite: no array takes it."""
 
 
@@ -129,7 +132,7 @@ def _number(field: str) -> float | str | None:
     if not _DECIMAL.fullmatch(text):
         return field if text else None
     number = float(text)
-    return number if isfinite(number) else _BEYOND_FLOAT
+    return number if isfinite(number) else BEYOND_FLOAT
 
 
 def _booleans(fields: Sequence[Field]) -> Sequence[Any]:

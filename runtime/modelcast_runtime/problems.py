@@ -234,6 +234,11 @@ def takes_an_object() -> Problem:
     return _content("Takes an object", "$", "a model that takes rows", "own code that takes an object", advice)
 
 
+def not_a_file(kind: str) -> Problem:
+    """400: bytes that are no table of this kind."""
+    return _content("Unreadable file", "$", f"a {kind} file", "other bytes", "Let a library write it.")
+
+
 def corrupt_encoding() -> Problem:
     """400: the body is not what its Content-Encoding says."""
     detail = "The body is not what its Content-Encoding says, or not complete. Send it again, or without compression."

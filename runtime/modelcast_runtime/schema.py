@@ -47,7 +47,7 @@ def row_schemas(manifest: Manifest, settings: Settings) -> dict[str, Schema]:
     return {"record": _record(signature, settings.extra_inputs == "ignore"), "row": _row(signature)}
 
 
-def csv_schema(manifest: Manifest) -> Schema:
+def csv_schema(manifest: Manifest, *, needs_header: bool = True) -> Schema:
     """What `POST /predict` takes as `text/csv`, with the inputs in their order; others are taken too.
 
     Narrower than the service where a pattern cannot tell: huge numbers, days after the 28th, bounds.
@@ -55,6 +55,8 @@ def csv_schema(manifest: Manifest) -> Schema:
     columns = manifest.signature.inputs
     header = ",".join(_escaped(csv_field(column.name)) for column in columns)
     row = ",".join(_csv_cell(column) for column in columns)
+    if not needs_header:
+        return {"type": "string", "pattern": rf"^({header}\r?\n)?{row}(\r?\n{row})*(\r?\n)?$"}
     return {"type": "string", "pattern": rf"^{header}(\r?\n{row})+(\r?\n)?$"}
 
 
@@ -95,6 +97,37 @@ def request_forms(manifest: Manifest, settings: Settings, refs: str, *, max_rows
         "columns": _wrapped("columns", _columns(signature, takes_extra)),
         "split": _wrapped("split", _split(signature, takes_extra)),
     }
+
+
+def instances(manifest: Manifest, refs: str, *, takes_extra: bool) -> Schema:
+    """The rows of V1 and of MLflow's `instances`: a value of an object may be a list of one."""
+    signature = manifest.signature
+    record = _record(signature, takes_extra)
+    cells = {column.name: _cell(column, signature) for column in signature.inputs}
+    alone: Schema = {"type": "array", "minItems": 1, "maxItems": 1}
+    loose: Schema = {name: {"anyOf": [cell, {**alone, "items": cell}]} for name, cell in cells.items()}
+    kinds: list[Schema] = [{"$ref": f"{refs}row"}, {**record, "properties": loose}]
+    if signature.layout == "text":
+        kinds.append(_cell(signature.inputs[0], signature))
+    return {"anyOf": [{"type": "array", "minItems": 1, "items": kind} for kind in kinds]}
+
+
+def dataframes(manifest: Manifest, refs: str) -> dict[str, Schema]:
+    """MLflow's two forms of a DataFrame by their keys; in the second the names are told in the signature's order."""
+    names = [column.name for column in manifest.signature.inputs]
+    rows: Schema = {"type": "array", "minItems": 1}
+    split: Schema = {
+        "type": "object",
+        "properties": {
+            "columns": {"const": names},
+            "index": {"type": "array"},
+            "data": {**rows, "items": {"$ref": f"{refs}row"}},
+        },
+        "required": ["data"],
+        "additionalProperties": False,
+    }
+    records = {**rows, "items": _record(manifest.signature, takes_extra=True)}
+    return {"dataframe_split": split, "dataframe_records": records}
 
 
 def _wrapped(key: str, content: Schema) -> Schema:

@@ -40,6 +40,15 @@ class Settings:
     metrics_prefix: str
     """Under which nachlass' metrics are told too; empty where they are not."""
     log_access: Literal["off", "json"]
+    invocations: Literal["mlflow", "sagemaker"]
+    """Whose `/invocations` and `/ping` these are."""
+    vertex_health: str
+    vertex_predict: str
+    """Vertex AI's two routes; empty where it did not start the service."""
+    batch_concurrency: int | None
+    batch_strategy: Literal["MULTI_RECORD", "SINGLE_RECORD"]
+    batch_payload_mb: int | None
+    """What a batch transform of SageMaker's is advised; None: as the workers and limits are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,33 @@ def _prefix(text: str) -> str:
     if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", text) or text == "modelcast":
         raise ValueError
     return text
+
+
+_SEGMENTS = re.compile(r"(?:/[A-Za-z0-9_.~:@-]+)+")
+OWN_SEGMENTS = frozenset(
+    {
+        *("assets", "card", "docs", "drift", "execution-parameters", "health", "healthz", "info", "invocations"),
+        *("metrics", "notebooks", "openapi.json", "ping", "predict", "readyz", "schema", "v1/models", "v2", "version"),
+    }
+)
+"""How the paths begin that the service itself answers."""
+HEALTH_ROUTES = frozenset({"/", "/health", "/healthz", "/ping", "/readyz"})
+"""Those of them that say whether the service is well."""
+
+
+def _route(*, unless: frozenset[str] = frozenset()) -> Kind:
+    def read(text: str) -> str:
+        parts = text.split("/")
+        is_own = not OWN_SEGMENTS.isdisjoint({parts[1] if len(parts) > 1 else "", "/".join(parts[1:3])})
+        if text not in unless and (is_own or not _SEGMENTS.fullmatch(text) or {".", ".."} & set(parts)):
+            raise ValueError
+        return text
+
+    return Kind(
+        "a path that the service does not answer already (letters, digits and _.~:@- between slashes)",
+        "one like /v1/endpoints/1/deployedModels/1",
+        read,
+    )
 
 
 _TEXT = Kind("a text", "a text", str)
@@ -159,6 +195,49 @@ SETTINGS: tuple[Setting, ...] = (
         "query, a body or a value; the id in it is the one of `X-Request-Id`",
         kind=_word("off", "json"),
     ),
+    Setting(
+        key="invocations",
+        env=("MODELCAST_INVOCATIONS",),
+        default="mlflow",
+        meaning="whose `/invocations` and `/ping` are answered: `mlflow` or `sagemaker`; the word `serve`, with which "
+        "SageMaker starts an image, sets it",
+        kind=_word("mlflow", "sagemaker"),
+    ),
+    Setting(
+        key="vertex.health",
+        env=("AIP_HEALTH_ROUTE",),
+        default="not answered",
+        meaning="path that Vertex AI asks for health",
+        kind=_route(unless=HEALTH_ROUTES),
+    ),
+    Setting(
+        key="vertex.predict",
+        env=("AIP_PREDICT_ROUTE",),
+        default="not answered",
+        meaning="path to which Vertex AI posts instances",
+        kind=_route(),
+    ),
+    Setting(
+        key="batch.concurrency",
+        env=("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",),
+        default="from workers and payload",
+        meaning="requests at a time that SageMaker's batch transform is advised (`/execution-parameters`)",
+        kind=_whole(1, 100, "a number of requests"),
+    ),
+    Setting(
+        key="batch.strategy",
+        env=("SAGEMAKER_BATCH_STRATEGY",),
+        default="MULTI_RECORD",
+        meaning="whether it puts several records into a request",
+        kind=_word("MULTI_RECORD", "SINGLE_RECORD"),
+    ),
+    Setting(
+        key="batch.payload_mb",
+        env=("SAGEMAKER_MAX_PAYLOAD_IN_MB",),
+        default="from the largest body",
+        meaning="megabytes of a request, for it",
+        kind=_whole(0, 100, "a number of megabytes"),
+    ),
 )
 
 
@@ -184,6 +263,12 @@ def read_settings(
         extra_inputs=given["extra_inputs"] or sealed.extra_inputs,
         metrics_prefix=given["metrics_prefix"] or "",
         log_access=given["log_access"] or "off",
+        invocations=given["invocations"] or "mlflow",
+        vertex_health=given["vertex.health"] or "",
+        vertex_predict=given["vertex.predict"] or "",
+        batch_concurrency=given["batch.concurrency"],
+        batch_strategy=given["batch.strategy"] or "MULTI_RECORD",
+        batch_payload_mb=given["batch.payload_mb"],
     )
 
 

@@ -48,6 +48,25 @@ def test_the_port_and_gunicorns_arguments_are_the_platforms(breast_cancer: str, 
     assert workers(service) == 3
 
 
+@pytest.mark.parametrize("user", ["0", "12345:0"])
+def test_sagemaker_starts_it_by_the_word_serve(breast_cancer: str, start: Start, user: str) -> None:
+    service = start(breast_cancer, "--user", user, *STRICT, command=("serve",))
+    ping = httpx.get(f"{service.url}/ping", timeout=60)
+    assert (ping.status_code, ping.content) == (200, b"")
+    table = read_table(SAMPLES / "breast-cancer" / "data" / "holdout.csv", without=("diagnosis",))
+    names = [one["name"] for one in httpx.get(f"{service.url}/info", timeout=60).json()["signature"]["inputs"]]
+    line = ",".join(str(table.instances[0][name]) for name in names)
+    for body in (f"{line}\n", f"{','.join(names)}\n{line}\n"):
+        answer = httpx.post(
+            f"{service.url}/invocations",
+            content=body,
+            headers={"Content-Type": "text/csv", "Accept": "text/csv"},
+            timeout=60,
+        )
+        assert (answer.status_code, answer.text) == (200, "benign\n")
+    assert 'modelcast_requests_total{code="200",protocol="sagemaker"} 2.0' in httpx.get(f"{service.url}/metrics").text
+
+
 @pytest.mark.parametrize(("limits", "expected"), [(("--cpus", "1"), 1), (("--memory", "300m"), 1), ((), 2)])
 def test_workers_follow_the_containers_limits(
     breast_cancer: str, start: Start, limits: tuple[str, ...], expected: int

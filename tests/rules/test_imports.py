@@ -15,7 +15,7 @@ INSIDE = BUILDER / "inside"
 
 RUNTIME_MAY = {"a2wsgi", "flask", "gunicorn", "msgspec", "numpy", "orjson", "prometheus_client", "werkzeug"}
 # What the model's own environment brings, imported where a model is at hand and never at import.
-OF_THE_MODEL = {"joblib", "onnxruntime", "pandas", "sklearn"}
+OF_THE_MODEL = {"joblib", "onnxruntime", "pandas", "pyarrow", "sklearn"}
 BUILDER_MAY = {
     "click", "jinja2", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "packaging", "rich",
     "traitlets", "uv", "yaml",

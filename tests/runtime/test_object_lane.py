@@ -24,6 +24,10 @@ from modelcast_runtime.settings import default_workers, read_machine
 MakeClient = Callable[..., Any]
 MakeCode = Callable[..., Path]
 SECRET = "do-not-tell"
+TAKES_AN_OBJECT = (
+    "$: expected a model that takes rows, got own code that takes an object. "
+    "This model is the repository's own predict(): POST a JSON object to /predict."
+)
 
 
 def at(text: str) -> str:
@@ -248,6 +252,19 @@ def test_rows_and_forms_are_refused_with_what_is_taken(client: Any, kind: str) -
     )
     assert answer.headers["accept"] == "application/json"
     assert client("POST", "/predict", b"{}", content_type="application/json; charset=latin-1").status == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/models/own:predict", {"error": TAKES_AN_OBJECT}),
+        ("/invocations", {"error_code": "BAD_REQUEST", "message": TAKES_AN_OBJECT}),
+    ],
+)
+def test_protocols_of_rows_are_refused_in_their_own_form(client: Any, path: str, told: dict[str, str]) -> None:
+    answer = client("POST", path, {"instances": [[1]]}, content_type="application/json")
+    assert (answer.status, answer.headers["content-type"], answer.json()) == (400, "application/json", told)
+    assert path not in client("GET", "/openapi.json").json()["paths"]
 
 
 def test_probabilities_are_not_asked_of_code(client: Any) -> None:

@@ -84,6 +84,12 @@ settings = Settings(
     extra_inputs="refuse",
     metrics_prefix="",
     log_access=told.get("log_access", "off"),
+    invocations="mlflow",
+    vertex_health="",
+    vertex_predict="",
+    batch_concurrency=None,
+    batch_strategy="MULTI_RECORD",
+    batch_payload_mb=None,
 )
 layout = Layout.of([Series(name="errors", kind="counter", help="refused connections")])
 bundle = SimpleNamespace(manifest=SimpleNamespace(name="spam", version="sha256:3f2a"))

@@ -39,6 +39,12 @@ def test_without_any_word_the_defaults_hold() -> None:
         extra_inputs="refuse",
         metrics_prefix="",
         log_access="off",
+        invocations="mlflow",
+        vertex_health="",
+        vertex_predict="",
+        batch_concurrency=None,
+        batch_strategy="MULTI_RECORD",
+        batch_payload_mb=None,
     )
     assert read({}) == expected
 

@@ -48,6 +48,10 @@ class Dialect(Protocol):
     def glance(self, headers: dict[bytes, bytes], query: bytes) -> None:
         """Refuse by raising `Problem` what needs no body to be refused."""
 
+    def is_slow(self, headers: dict[bytes, bytes]) -> bool:  # noqa: ARG002 - most forms of a body are not
+        """Whether even a small body is read on a thread."""
+        return False
+
     def read(self, request: Request) -> Asked:
         """Check the rows; raises `Problem`. A large body is read on a thread."""
 
@@ -60,8 +64,14 @@ class Dialect(Protocol):
 
 def create_dialects(bundle: Bundle, settings: Settings) -> Iterable[Dialect]:
     """Every protocol that this bundle answers; imported here, as each module knows this one."""
-    from modelcast_runtime.dialects import own, v2
+    from modelcast_runtime.dialects import mlflow, own, sagemaker, v1, v2
 
-    makers: tuple[Callable[[Bundle, Settings], Iterable[Dialect]], ...] = (own.dialects, v2.dialects)
+    makers: tuple[Callable[[Bundle, Settings], Iterable[Dialect]], ...] = (
+        own.dialects,
+        v2.dialects,
+        v1.dialects,
+        mlflow.dialects,
+        sagemaker.dialects,
+    )
     for make in makers:
         yield from make(bundle, settings)

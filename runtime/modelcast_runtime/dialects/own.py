@@ -22,7 +22,7 @@ def dialects(bundle: Bundle, settings: Settings) -> Iterable[Dialect]:
     return (Own(bundle.manifest, settings),)
 
 
-class Own:
+class Own(Dialect):
     """Rows in one of six forms; predictions, and what the query asks for, out."""
 
     name = "predict"
