@@ -405,12 +405,12 @@ def test_too_many_opcodes_are_refused(save: Callable[..., Path]) -> None:
 @pytest.mark.parametrize("use", [b".", b"}\x94(h\x00K\x01u.", b"\x91."])
 def test_deep_and_doubling_nests_cost_nothing(nest: bytes, use: bytes, save: Callable[..., Path]) -> None:
     path = save(b"\x80\x04(" + nest + use)
-    began = time.process_time()
+    began = time.thread_time()
     try:
         artifact.scan(path)
     except BuildError as error:
         assert error.step == "artifact"
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 20, "what doubles with each step would never end"
 
 
 def test_an_escape_that_is_none_warns_nobody(save: Callable[..., Path]) -> None:

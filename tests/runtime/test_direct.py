@@ -44,8 +44,8 @@ class Answering:
 
 
 @contextlib.asynccontextmanager
-async def taking(take: Take) -> AsyncIterator[Running]:
-    async with running() as service:
+async def taking(take: Take, *, keep_alive_s: int = 1) -> AsyncIterator[Running]:
+    async with running(keep_alive_s=keep_alive_s) as service:
         service.worker.direct = {"/predict": take}
         yield service
 
@@ -215,7 +215,7 @@ def test_an_answer_for_a_client_that_is_gone_is_dropped() -> None:
 def test_a_connection_on_which_nothing_comes_any_more_is_closed_and_not_while_the_model_is_asked() -> None:
     async def play() -> None:
         take = Answering(later=1)
-        async with taking(take) as service, service.dial() as (reader, writer):
+        async with taking(take, keep_alive_s=60) as service, service.dial() as (reader, writer):
             connection = await _connected(service)
             writer.write(post())
             await until(lambda: take.taken)

@@ -268,7 +268,7 @@ BODIES = st.binary(max_size=60) | st.recursive(
 ).map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=BODIES, media=st.sampled_from([JSON, CSV]))
 def test_no_body_makes_it_fail(kmeans: Any, body: bytes, media: str) -> None:
     answer = ask(kmeans, body, media)
@@ -276,7 +276,7 @@ def test_no_body_makes_it_fail(kmeans: Any, body: bytes, media: str) -> None:
     assert answer.status == 200 or list(answer.json()) == ["error_code", "message"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(media=st.text(st.characters(codec="utf-8"), max_size=40))
 def test_no_content_type_makes_it_fail(kmeans: Any, media: str) -> None:
     answer = ask(kmeans, {"inputs": [[1, 2]]}, media)

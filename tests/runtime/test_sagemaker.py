@@ -212,7 +212,7 @@ def test_the_word_serve_says_whose_invocations_these_are(tmp_path: Path, set_to:
     assert done.stdout == f"{told} serve a b\n"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     head=st.sampled_from([b"", npy(np.array(ROWS)), npy(np.array(["a"]))[:-1], b"\x93NUMPY\x01\x00v\x00{'descr': "]),
     tail=st.binary(max_size=40),

@@ -355,7 +355,7 @@ def scorer_of(make_bundle: MakeBundle) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("kind", CELLS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_gathered_answers_are_those_of_separate_calls(scorer_of: Any, kind: str, data: st.DataObject) -> None:
     signature, scorer = scorer_of(kind)
@@ -420,7 +420,7 @@ def test_what_is_counted_together_is_what_is_counted_one_by_one(make_client: Mak
     assert "modelcast_batch_rows_count 12.0" in counts(together)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(st.sampled_from([0, 1, 2, 9]), min_size=1, max_size=5), max_size=6))
 def test_counters_do_not_tell_how_requests_were_gathered(make_bundle: MakeBundle, batch: list[list[int]]) -> None:
     opened = _opened(make_bundle)

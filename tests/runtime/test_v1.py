@@ -264,7 +264,7 @@ BODIES = st.binary(max_size=60) | st.recursive(
 ).map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(body=BODIES, media=st.sampled_from(["", STRUCTURED]))
 def test_no_body_makes_it_fail(kmeans: Any, body: bytes, media: str) -> None:
     answer = kmeans("POST", PREDICT.format("kmeans"), body, content_type=media)
