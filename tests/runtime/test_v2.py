@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from modelcast_runtime.bundle import open_bundle
-from modelcast_runtime.contract import Column, Golden, Manifest, Signature
-from modelcast_runtime.dialects import v2_answer
+from modelcast_runtime.contract import Column, Signature
+from modelcast_runtime.dialects import Request, v2_answer
+from modelcast_runtime.dialects.v2 import V2
+from modelcast_runtime.problems import Problem
+from modelcast_runtime.settings import read_settings
+from msgspec.structs import replace
 
 MakeBundle = Callable[..., Path]
 MakeClient = Callable[..., Any]
@@ -606,86 +610,75 @@ def test_a_share_that_is_no_number_is_null_in_json_and_nan_in_binary(make_bundle
     assert told(True).body.endswith(np.array([0.5, np.nan, 0.5, 1.0, 0.0, np.inf]).tobytes())
 
 
-def with_inputs(make_bundle: MakeBundle, kind: str, *inputs: Column) -> Path:
-    """A bundle of another signature, without golden rows to hold it to."""
-    manifest: Manifest = open_bundle(make_bundle(kind)).manifest
-    said = {name: getattr(manifest.signature, name) for name in ("layout", "outputs", "classes")}
-    signature = Signature(**{**said, "inputs": inputs})
-    return make_bundle(kind, signature=signature, golden=Golden(rows=(), predictions=()))
+def reader(make_bundle: MakeBundle, *inputs: Column) -> Callable[..., dict[str, np.ndarray]]:
+    """Reads requests to a model of these inputs into the arrays that are scored."""
+    manifest = open_bundle(make_bundle("pair")).manifest
+    signature = Signature(layout="frame", inputs=inputs, outputs=manifest.signature.outputs)
+    dialect = V2(replace(manifest, signature=signature), read_settings({}, {}, manifest.service))
+
+    def read(*tensors: dict[str, Any], content: bytes = b"") -> dict[str, np.ndarray]:
+        body, headers = binary(asked(*tensors), content)
+        told = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+        return dict(dialect.read(Request(told, b"", body)).rows.columns.arrays)
+
+    return read
 
 
-def test_booleans_times_and_whole_numbers_come_as_their_columns_have_them(
-    make_bundle: MakeBundle, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_booleans_times_and_whole_numbers_come_as_their_columns_have_them(make_bundle: MakeBundle) -> None:
     inputs = (
         Column(name="is_new", dtype="bool", nullable=True),
         Column(name="at", dtype="datetime", nullable=True),
         Column(name="count", dtype="int64", nullable=True),
         Column(name="small", dtype="float32"),
     )
-    monkeypatch.setattr("modelcast_runtime.golden.replay", lambda bundle, scorer: 0)
-    client, seen = make_client(with_inputs(make_bundle, "frame", *inputs)), []
+    read_tensors = reader(make_bundle, *inputs)
 
-    def scored(self: Any, columns: Any, wanted: Any) -> Any:
-        seen.append(columns.arrays)
-        return v2_answer.Scores(np.array(["big"] * columns.rows, dtype=object))
+    def read(*values: tuple[str, list[Any]]) -> dict[str, np.ndarray]:
+        return read_tensors(
+            *[
+                {"name": column.name, "shape": [2], "datatype": datatype, "data": data}
+                for column, (datatype, data) in zip(inputs, values)
+            ]
+        )
 
-    monkeypatch.setattr("modelcast_runtime.formats.native.NativeScorer.score", scored)
-
-    def ask(*values: tuple[str, list[Any]]) -> Any:
-        tensors = [
-            {"name": column.name, "shape": [2], "datatype": datatype, "data": data}
-            for column, (datatype, data) in zip(inputs, values)
-        ]
-        return client("POST", FRAME, asked(*tensors, outputs=[{"name": "predict"}]))
+    def refused(*values: tuple[str, list[Any]]) -> str:
+        with pytest.raises(Problem) as problem:
+            read(*values)
+        return str(problem.value)
 
     moments = ["2024-05-01T12:30:00Z", None]
-    assert (
-        ask(("BOOL", [True, None]), ("BYTES", moments), ("INT64", [2**53 + 1, None]), ("FP64", [0.1, 2])).status == 200
-    )
-    arrays = seen.pop()
+    arrays = read(("BOOL", [True, None]), ("BYTES", moments), ("INT64", [2**53 + 1, None]), ("FP64", [0.1, 2]))
     assert arrays["is_new"].tolist() == [True, None]
     assert arrays["at"].astype(str).tolist() == ["2024-05-01T12:30:00.000000000", "NaT"]
     assert arrays["count"].dtype == np.float64
     assert arrays["small"].dtype == np.float32
+    arrays = read(("BOOL", [True, False]), ("BYTES", moments), ("INT64", [2**53 + 1, -1]), ("FP32", [0.1, 2]))
+    assert arrays["count"].tolist() == [2**53 + 1, -1]
     assert (
-        ask(("BOOL", [True, False]), ("BYTES", moments), ("INT64", [2**53 + 1, -1]), ("FP32", [0.1, 2])).status == 200
+        refused(("BOOL", [1, 0]), ("BYTES", moments), ("INT64", [1, 2]), ("FP32", [1, 2]))
+        == f"$.inputs[0].data[0]: expected true or false, got number. {OF_TYPE}"
     )
-    assert seen.pop()["count"].tolist() == [2**53 + 1, -1]
-    check_refused(
-        ask(("BOOL", [1, 0]), ("BYTES", moments), ("INT64", [1, 2]), ("FP32", [1, 2])),
-        400, f"$.inputs[0].data[0]: expected true or false, got number. {OF_TYPE}",
-    )  # fmt: skip
-    check_refused(
-        ask(("BOOL", [True, False]), ("BYTES", ["noon", None]), ("INT64", [1, 2]), ("FP32", [1, 2])),
-        400, f"$.inputs[1].data[0]: expected a date or time in ISO 8601, such as 2024-05-01T12:30:00Z, got another string. {OF_TYPE}",
-    )  # fmt: skip
-    check_refused(
-        ask(("BOOL", [True, False]), ("BYTES", moments), ("INT64", [1, 2]), ("FP64", [1, 1e39])),
-        400, f"$.inputs[3].data[1]: expected a number of 32 bits, got a value outside. {OF_RANGE}",
-    )  # fmt: skip
+    assert (
+        refused(("BOOL", [True, False]), ("BYTES", ["noon", None]), ("INT64", [1, 2]), ("FP32", [1, 2]))
+        == f"$.inputs[1].data[0]: expected a date or time in ISO 8601, such as 2024-05-01T12:30:00Z, got another string. {OF_TYPE}"
+    )
+    assert (
+        refused(("BOOL", [True, False]), ("BYTES", moments), ("INT64", [1, 2]), ("FP64", [1, 1e39]))
+        == f"$.inputs[3].data[1]: expected a number of 32 bits, got a value outside. {OF_RANGE}"
+    )
 
 
-def test_a_matrix_of_whole_numbers_keeps_every_digit(
-    make_bundle: MakeBundle, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_matrix_of_whole_numbers_keeps_every_digit(make_bundle: MakeBundle) -> None:
     inputs = (Column(name="x", dtype="int64", nullable=True), Column(name="y", dtype="float64", nullable=True))
-    monkeypatch.setattr("modelcast_runtime.golden.replay", lambda bundle, scorer: 0)
-    client, seen = make_client(with_inputs(make_bundle, "kmeans", *inputs)), []
-
-    def scored(self: Any, columns: Any, wanted: Any) -> Any:
-        seen.append({name: values.tolist() for name, values in columns.arrays.items()})
-        return v2_answer.Scores(np.zeros(columns.rows, int), None, np.zeros((columns.rows, 3)))
-
-    monkeypatch.setattr("modelcast_runtime.formats.native.NativeScorer.score", scored)
-    path, big = "/v2/models/kmeans/infer", 2**53 + 1
-    assert client("POST", path, asked(tensor(shape=[2, 2], datatype="INT64", data=[big, 1, 2, None]))).status == 200
-    assert seen.pop() == {"x": [big, 2], "y": [1.0, pytest.approx(np.nan, nan_ok=True)]}
-    body, headers = binary(asked(bytes_of("INT64", [1, 2], 16)), np.array([big, 1]).tobytes())
-    assert client("POST", path, body, **headers).status == 200
-    assert seen.pop() == {"x": [big], "y": [1.0]}
-    answer = client("POST", path, asked(tensor(shape=[2, 2], data=[1, 1.5, 2.5, 1])))
-    check_refused(answer, 400, f"$.inputs[0].data[2]: expected a whole number, got number with a fraction. {OF_TYPE}")
+    read, big = reader(make_bundle, *inputs), 2**53 + 1
+    arrays = read(tensor(shape=[2, 2], datatype="INT64", data=[big, 1, 2, None]))
+    assert arrays["x"].tolist() == [big, 2]
+    np.testing.assert_equal(arrays["y"], [1.0, np.nan])
+    arrays = read(bytes_of("INT64", [1, 2], 16), content=np.array([big, 1]).tobytes())
+    assert {name: values.tolist() for name, values in arrays.items()} == {"x": [big], "y": [1.0]}
+    with pytest.raises(Problem) as problem:
+        read(tensor(shape=[2, 2], data=[1, 1.5, 2.5, 1]))
+    assert str(problem.value) == f"$.inputs[0].data[2]: expected a whole number, got number with a fraction. {OF_TYPE}"
 
 
 @pytest.mark.parametrize(("data", "place"), [
