@@ -32,6 +32,7 @@ model = make_pipeline(ColumnTransformer(steps, remainder="passthrough"), Logisti
 joblib.dump(model, "model.joblib")
 """,
     ),
+    "modelcast.yaml": b"inputs: {year: {dtype: int64}}",
     "requirements.txt": b"pandas\npyarrow",
 }
 ROWS = [

@@ -1,5 +1,6 @@
 """MLflow's scoring protocol: its four JSON forms, CSV and Parquet, its signature's rules, its own words."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from modelcast_runtime import payload_files
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Output, Signature
-from modelcast_runtime.dialects import mlflow
+from modelcast_runtime.dialects import Request, mlflow
 
 MakeBundle = Callable[..., Path]
 MakeClient = Callable[..., Any]
@@ -95,6 +96,11 @@ def test_the_literal_that_mlflows_client_writes_for_a_missing_value_is_null(make
     )
     for literal in (b"-NaN", b"Infinity", b"NaNs", b"xNaN"):
         assert error(ask(client, b'{"inputs": [[%s]]}' % literal)).startswith("line 1, column ")
+
+
+def test_a_string_that_does_not_end_is_looked_through_once(make_client: MakeClient) -> None:
+    body = b'{"inputs": [[NaN, "' + rb"\"" * 30_000
+    assert error(ask(make_client("kmeans"), body)).startswith("line 1, column ")
 
 
 def test_nothing_is_cut_to_a_whole_number(make_bundle: MakeBundle, make_client: MakeClient) -> None:
@@ -232,6 +238,31 @@ def test_even_a_small_parquet_file_is_read_beside_the_event_loop(
     client = make_client("kmeans", env={"MODELCAST_LIMITS_ROWS": "3", "MODELCAST_LIMITS_BODY_BYTES": "999"})
     assert ask(client, b"PAR1", PARQUET).json() == ask(client, {"inputs": [[1, 2]]}).json()
     assert told == [(False, b"PAR1", ["x", "y"], {"max_rows": 3, "max_bytes": 999})]
+
+
+def test_nor_is_one_that_came_whole_with_its_head(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+
+    def parquet(*_: object, **__: object) -> dict[str, list[float]]:
+        told.append(threading.current_thread() is threading.main_thread())
+        return {"x": [1.0], "y": [2.0] * len(told)}
+
+    async def taken() -> Any:
+        answered = asyncio.get_running_loop().create_future()
+        request = Request({b"content-type": PARQUET.encode()}, b"", b"PAR1")
+        client.app.direct["/invocations"](request, answered.set_result)
+        return await answered
+
+    monkeypatch.setattr(payload_files, "reads_parquet", lambda: True)
+    monkeypatch.setattr(payload_files, "parquet", parquet)
+    client = make_client("kmeans")
+    well, refused = asyncio.run(taken()), asyncio.run(taken())
+    assert (well.status, json.loads(well.body)) == (200, ask(client, {"inputs": [[1, 2]]}).json())
+    assert (refused.status, json.loads(refused.body)["message"]) == (
+        400,
+        "$.y: expected list of 1 value, got list of 2 values. Send one value for each row in every column.",
+    )
+    assert told == [False, False]
 
 
 def test_health_is_what_mlflows_client_waits_for(make_client: MakeClient) -> None:

@@ -25,8 +25,9 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 _UNSUPPORTED_MEDIA_TYPE = 415
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXPECTED = f"an object with exactly one of the keys {', '.join(_FORMS)}"
-# A string, or the literal that MLflow's own client writes for a missing value.
-_STRING_OR_NAN = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN', re.DOTALL)
+# A string, or the literal that MLflow's own client writes for a missing value. A string that does not end is taken to
+# the end: it would be looked through again from each of its quotes.
+_STRING_OR_NAN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|NaN', re.DOTALL)
 
 
 def dialects(bundle: Bundle, settings: Settings) -> Iterable[Dialect]:
