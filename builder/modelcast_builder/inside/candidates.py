@@ -1,0 +1,113 @@
+"""The ways in which a model may become an ONNX graph, the most precise first; the proof chooses among them."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from modelcast_runtime.contract import Column, Signature, Task, Wanted
+
+from . import encoders, exact_trees, graphs
+
+Precision = Literal["float64", "float32"]
+_NUMBERS = ("float64", "float32", "int64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way; `make` gives the graph, or raises whatever the converter raises."""
+
+    precision: Precision
+    make: Callable[[], bytes]
+
+
+def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
+    """Every way, in the order in which they are to be tried."""
+    exact_trees.register()
+    ready = prepared(model)
+    layouts = [graphs.columns_of] if _mixed(signature) else [graphs.matrix_of, graphs.columns_of]
+    for precision in ("float64", "float32"):
+        for layout in layouts:
+            yield _candidate(ready, signature, task, layout(signature), precision)
+
+
+def _candidate(model: Any, signature: Signature, task: Task, names: list[str], precision: Precision) -> Candidate:
+    def make() -> bytes:
+        types = list(zip(names, _types(signature, names, precision), strict=True))
+        return graphs.finish(_converted(copy.deepcopy(model), types), signature, _given(task))
+
+    return Candidate(precision=precision, make=make)
+
+
+def prepared(model: Any) -> Any:
+    """A copy that the converter takes: what a search found, columns by their place, nothing that only shapes output."""
+    ready = copy.deepcopy(encoders.fitted(model))
+    for part in _parts(ready):
+        if hasattr(part, "transformers_"):
+            part.transformers_ = [(name, step, _places(columns, part)) for name, step, columns in part.transformers_]
+        if hasattr(part, "flatten_transform"):
+            part.flatten_transform = False
+    return ready
+
+
+def _parts(step: Any) -> Iterator[Any]:
+    yield step
+    inner = [each for _, each in getattr(step, "steps", ())]
+    inner += [each[1] for each in getattr(step, "transformers_", ())]
+    inner += [each[1] for each in getattr(step, "transformer_list", ())]
+    for each in inner:
+        if not isinstance(each, str) and each is not None:
+            yield from _parts(encoders.fitted(each))
+
+
+def _places(columns: Any, part: Any) -> Any:
+    """Columns that are chosen by name, by their place."""
+    names = [str(name) for name in getattr(part, "feature_names_in_", ())]
+    if isinstance(columns, str):
+        return [names.index(columns)]
+    if isinstance(columns, list | tuple) or hasattr(columns, "tolist"):
+        chosen = list(columns)
+        return [names.index(one) if isinstance(one, str) else one for one in chosen]
+    return columns
+
+
+def _mixed(signature: Signature) -> bool:
+    return any(column.dtype not in _NUMBERS for column in signature.inputs)
+
+
+def _types(signature: Signature, names: list[str], precision: Precision) -> list[Any]:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    number = DoubleTensorType if precision == "float64" else FloatTensorType
+    if len(names) != len(signature.inputs) or names == graphs.matrix_of(signature):
+        return [number([None, len(signature.inputs)])]
+    return [_type(column, number) for column in signature.inputs]
+
+
+def _type(column: Column, number: Any) -> Any:
+    from skl2onnx.common.data_types import BooleanTensorType, Int64TensorType, StringTensorType
+
+    kinds = {"string": StringTensorType, "bool": BooleanTensorType, "int64": Int64TensorType}
+    if column.dtype == "datetime":
+        raise exact_trees.CannotConvert(f"the input {column.name} is a date, which ONNX does not know")
+    return kinds.get(column.dtype, number)([None, 1])
+
+
+def _converted(model: Any, types: list[tuple[str, Any]]) -> Any:
+    """The converter's graph: probabilities as one tensor and not as a list of dictionaries."""
+    from skl2onnx import convert_sklearn
+
+    versions = {"": graphs.OPSET, "ai.onnx.ml": 3}
+    try:
+        return convert_sklearn(
+            model, graphs.NAME, types, options={id(model): {"zipmap": False}}, target_opset=versions
+        )
+    except NameError:  # the one for what gives no probabilities has no such option
+        return convert_sklearn(model, graphs.NAME, types, target_opset=versions)
+
+
+def _given(task: Task) -> tuple[Wanted | None, ...]:
+    """What the converter's outputs are, in their order."""
+    if task == "clusterer":
+        return ("predict", "distances")
+    return ("predict", "predict_proba")
