@@ -44,7 +44,7 @@ class Verdict:
     """One for each output."""
 
 
-def judge(  # noqa: PLR0913, PLR0917 - two answers, and what it takes to hold one against the other
+def judge(
     reference: Scores, compiled: Scores, kinds: Sequence[str], signature: Signature, task: Task, precision: Precision
 ) -> Verdict:
     """Compare every output of every row; `kinds` says in words what each row is.
