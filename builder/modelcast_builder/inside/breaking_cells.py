@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,7 @@ def _unseen(column: Column) -> Iterator[Odd]:
     else:
         numbers = [value for value in known if isinstance(value, int | float)]
         beyond = [max(numbers) + 1, min(numbers) - 1, 0, -1, 2**24 + 1, 2**31, max(numbers) + 10**9]
-        between = [] if column.dtype == "int64" else [(one + two) / 2 for one, two in zip(numbers, numbers[1:])]
+        between = [] if column.dtype == "int64" else [(one + two) / 2 for one, two in pairwise(numbers)]
         close = [] if column.dtype == "int64" else [np.nextafter(value, np.inf).item() for value in numbers]
         made = [Odd("an unseen category", value) for value in (*beyond, *between, *close)]
     # Another text of the same category, letter by letter, is no stranger.

@@ -7,7 +7,9 @@ training by orders of magnitude. The same model, signature and seed make the sam
 
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -57,20 +59,19 @@ def breaking_rows(
     generator = np.random.default_rng(seed)
     scorer = NativeScorer(model, signature)
     asked = _Asked(scorer, signature)
-    ordinary = asked.answered(_ordinary(signature, golden, sample))
-    if not len(ordinary.grid):
+    ordinary = asked.keep(_ordinary(signature, golden, sample))
+    if not len(ordinary):
         raise ValueError("the model answers none of its own rows")
-    maker = _Maker(signature, ordinary.grid, _vocabulary(model), generator)
-    straddling = Straddling(signature, ordinary.grid, generator)
-    parts = [ordinary]
-    for part in (*straddling.rows(cuts.of(model, scorer.rows)), *maker.parts()):
-        parts.append(asked.answered(part))
-    while (lacking := count - sum(len(part.grid) for part in parts)) > 0:
-        parts.append(asked.answered(maker.mixtures(lacking)))
-    grid, kinds = join([part.grid for part in parts]), [kind for part in parts for kind in part.kinds]
-    return BreakingRows(
-        columns=columns(grid, signature), kinds=tuple(kinds), reference=asked.scores(grid), refused=asked.refused
-    )
+    maker = _Maker(signature, ordinary, _vocabulary(model), generator)
+    straddling = Straddling(signature, ordinary, generator)
+    made = [straddling.rows(cuts.of(model, scorer.rows)), maker.parts()]
+    if signature.classes is not None:
+        made.append(straddling.between_labels(asked.labels))
+    for part in chain.from_iterable(made):
+        asked.keep(part)
+    while (lacking := count - len(asked.kinds)) > 0:
+        asked.keep(maker.mixtures(lacking))
+    return asked.rows()
 
 
 def _ordinary(signature: Signature, golden: Golden, sample: Any) -> Part:
@@ -92,44 +93,76 @@ def _vocabulary(model: Any) -> tuple[str, ...]:
 
 
 class _Asked:
-    """Asks the original, and leaves out what it refuses."""
+    """Asks the original, and keeps what it answers."""
 
     def __init__(self, scorer: NativeScorer, signature: Signature) -> None:
         self._scorer = scorer
         self._signature = signature
         self._wanted = frozenset(output.name for output in signature.outputs if output.name != "predict")
-        self._failed = 0
-        self.refused = 0
+        self._failed = self._refused = 0
+        self._grids: list[Grid] = []
+        self._scores: list[Scores] = []
+        self.kinds: list[str] = []
 
-    def scores(self, grid: Grid) -> Scores:
-        """What the original answers; raises what it raises."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return self._scorer.score(columns(grid, self._signature), self._wanted)
+    def rows(self) -> BreakingRows:
+        """All that was kept."""
+        return BreakingRows(
+            columns=columns(join(self._grids), self._signature),
+            kinds=tuple(self.kinds),
+            reference=_one(self._scores),
+            refused=self._refused,
+        )
 
-    def answered(self, part: Part) -> Part:
-        """Those rows of the part that it answers."""
-        kept = [rows for start in range(0, len(part.grid), _CHUNK) for rows in self._kept(part, start)]
-        chosen = np.concatenate(kept) if kept else np.zeros(0, dtype=int)
-        self.refused += len(part.grid) - len(chosen)
-        return Part(part.grid.take(chosen), [part.kinds[index] for index in chosen])
+    def labels(self, grid: Grid) -> np.ndarray:
+        """What it predicts, and nothing else."""
+        with _calm():
+            return self._scorer.score(columns(grid, self._signature), frozenset()).predictions
 
-    def _kept(self, part: Part, start: int) -> Iterator[np.ndarray]:
-        pending = [np.arange(start, min(start + _CHUNK, len(part.grid)))]
+    def keep(self, part: Part) -> Grid:
+        """Keep those rows of the part that it answers, and give them."""
+        kept = [np.zeros(0, dtype=int)]
+        for start in range(0, len(part.grid), _CHUNK):
+            kept += self._answered(part, np.arange(start, min(start + _CHUNK, len(part.grid))))
+        rows = np.concatenate(kept)
+        self._refused += len(part.grid) - len(rows)
+        self._grids.append(part.grid.take(rows))
+        self.kinds += [part.kinds[row] for row in rows]
+        return self._grids[-1]
+
+    def _answered(self, part: Part, rows: np.ndarray) -> Iterator[np.ndarray]:
+        pending = [rows]
         while pending:
-            rows = pending.pop()
-            if self._answers(part.grid.take(rows)):
-                yield rows
-            elif len(rows) > 1 and self._failed < _MOST_REFUSALS:
-                pending += np.array_split(rows, 2)[::-1]
+            asked = pending.pop()
+            try:
+                with _calm():
+                    scores = self._scorer.score(columns(part.grid.take(asked), self._signature), self._wanted)
+            except Exception:  # noqa: BLE001 - whatever the model raises: it does not take one of these rows
+                self._failed += 1
+                if len(asked) > 1 and self._failed < _MOST_REFUSALS:
+                    pending += np.array_split(asked, 2)[::-1]
+            else:
+                self._scores.append(scores)
+                yield asked
 
-    def _answers(self, grid: Grid) -> bool:
-        try:
-            self.scores(grid)
-        except Exception:  # noqa: BLE001 - whatever the model raises: it does not take one of these rows
-            self._failed += 1
-            return False
-        return True
+
+def _one(parts: list[Scores]) -> Scores:
+    def joined(arrays: list[np.ndarray | None]) -> np.ndarray | None:
+        present = [array for array in arrays if array is not None]
+        return np.concatenate(present) if present else None
+
+    return Scores(
+        predictions=np.concatenate([part.predictions for part in parts]),
+        probabilities=joined([part.probabilities for part in parts]),
+        distances=joined([part.distances for part in parts]),
+    )
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Numbers that overflow on the way are meant to."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 class _Maker:
@@ -246,8 +279,7 @@ class _Maker:
         share = np.linspace(0.1, 1.0, _FEW)
         for index, column in enumerate(self._inputs):
             if column.nullable:
-                nothing = np.nan if index in self._numbers else None
-                arrays[index] = np.where(self._generator.random(_FEW) <= share, nothing, arrays[index])
+                arrays[index][self._generator.random(_FEW) <= share] = np.nan if index in self._numbers else None
         return Part(Grid(tuple(arrays)), ["several missing values"] * _FEW)
 
 

@@ -99,9 +99,7 @@ def _converted(model: Any, types: list[tuple[str, Any]]) -> Any:
 
     versions = {"": graphs.OPSET, "ai.onnx.ml": 3}
     try:
-        return convert_sklearn(
-            model, graphs.NAME, types, options={id(model): {"zipmap": False}}, target_opset=versions
-        )
+        return convert_sklearn(model, graphs.NAME, types, options={id(model): {"zipmap": False}}, target_opset=versions)
     except NameError:  # the one for what gives no probabilities has no such option
         return convert_sklearn(model, graphs.NAME, types, target_opset=versions)
 

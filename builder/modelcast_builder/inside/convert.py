@@ -49,9 +49,7 @@ def _try(candidate: Candidate, rows: BreakingRows, request: ConvertRequest) -> C
         scores = _score(graph, rows, request)
     except Exception as error:  # noqa: BLE001 - whatever the converter and the runtime raise: this is no way
         return faults.unconvertible(error)
-    verdict = parity.judge(
-        rows.reference, scores, rows.kinds, request.signature, request.task, candidate.precision
-    )
+    verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, candidate.precision)
     if not verdict.equal:
         return faults.different(verdict.differences, rows.columns.rows)
     Path(request.target).write_bytes(graph)

@@ -1,15 +1,14 @@
-"""Finds the numbers that a model compares its inputs with: thresholds of trees, edges of bins, wherever they are nested."""
+"""Finds the numbers that a model compares its inputs with, wherever they are nested: thresholds of trees, edges."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from modelcast_runtime.columns import Columns
 
 from . import encoders
-from .trees import Tree, trees_of
+from .trees import Tree, members_of, trees_of
 
 See = Callable[[Columns], Any]
 """From the service's columns to the rows that an estimator inside of the model gets."""
@@ -72,7 +71,7 @@ def _through(pipeline: Any, see: See) -> Iterator[tuple[Any, See]]:
 
 
 def _members(estimator: Any, see: See) -> Iterator[tuple[Any, See]]:
-    members = np.ravel(np.array(getattr(estimator, "estimators_", None) or [], dtype=object))
+    members = members_of(estimator)
     features = getattr(estimator, "estimators_features_", None)
     for index, member in enumerate(members):
         yield member, see if features is None else partial(_selected, see, features[index])

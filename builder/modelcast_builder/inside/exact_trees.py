@@ -221,9 +221,7 @@ def _isolated(model: Any) -> Iterator[Tree]:
         depths = _depths(tree.children_left, tree.children_right) + _path_length(tree.n_node_samples)
         made = _tree(tree, depths.reshape(-1, 1))
         chosen = np.asarray(features)[np.maximum(made.feature, 0)]
-        yield Tree(
-            left=made.left, right=made.right, feature=chosen, threshold=made.threshold, values=made.values
-        )
+        yield Tree(left=made.left, right=made.right, feature=chosen, threshold=made.threshold, values=made.values)
 
 
 def _depths(left: Sequence[int], right: Sequence[int]) -> np.ndarray:

@@ -49,9 +49,7 @@ class Graph:
         name: str = self._scope.get_unique_variable_name("c")
         if array.dtype.kind in "UO":
             texts = [str(text).encode() for text in array.ravel()]
-            self._container.initializers.append(
-                helper.make_tensor(name, helper.TensorProto.STRING, array.shape, texts)
-            )
+            self._container.initializers.append(helper.make_tensor(name, helper.TensorProto.STRING, array.shape, texts))
         else:
             self._container.initializers.append(numpy_helper.from_array(array, name))
         return name
@@ -93,7 +91,10 @@ def summed(graph: Graph, rows: str, trees: Sequence[Tree]) -> str:
     if width == 1:
         return _ensemble(graph, rows, trees, [tree.values[:, 0] for tree in trees], targets=[0] * len(trees))
     if len(trees) * width > _MOST_GATHERED:
-        parts = [_ensemble(graph, rows, trees, [tree.values[:, at] for tree in trees], [0] * len(trees)) for at in range(width)]
+        parts = [
+            _ensemble(graph, rows, trees, [tree.values[:, at] for tree in trees], [0] * len(trees))
+            for at in range(width)
+        ]
         return graph.node("Concat", *parts, axis=1)
     starts = np.cumsum([0, *(len(tree.left) for tree in trees)])
     numbers = [start + np.arange(len(tree.left), dtype=np.float64) for start, tree in zip(starts, trees, strict=False)]

@@ -31,7 +31,9 @@ def finish(proto: Any, signature: Signature, given: Sequence[Wanted | None]) -> 
     graph.name, graph.doc_string = NAME, ""
     outputs = {output.name: output for output in signature.outputs}
     made = [
-        _output(graph, tensor.name, outputs[name]) for tensor, name in zip(graph.output, given, strict=False) if name in outputs
+        _output(graph, tensor.name, outputs[name])
+        for tensor, name in zip(graph.output, given, strict=False)
+        if name in outputs
     ]
     del graph.output[:]
     graph.output.extend(made)

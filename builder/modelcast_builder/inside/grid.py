@@ -1,4 +1,4 @@
-"""Rows of cells in the making, column by column: numbers as float64 with NaN for what is missing, the rest as objects."""
+"""Rows of cells in the making, by column: numbers as float64 with NaN for what is missing, the rest as objects."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,11 +64,12 @@ def columns(grid: Grid, signature: Signature) -> Columns:
 
 def _built(column: Column, cells: np.ndarray, largest: float | None) -> np.ndarray:
     if not is_number(column):
-        return CASTS[column.dtype].build(cells.tolist())
+        built: np.ndarray = CASTS[column.dtype].build(cells.tolist())
+        return built
     bound = np.inf if largest is None else largest
     low = -bound if column.minimum is None else max(-bound, column.minimum)
     high = bound if column.maximum is None else min(bound, column.maximum)
     with np.errstate(over="ignore"):
         numbers = np.clip(cells, low, high).astype(column.dtype)
     # What overflowed on the way is a number no more: JSON has no infinity.
-    return np.nan_to_num(numbers, nan=np.nan if column.nullable else 0.0)
+    return np.asarray(np.nan_to_num(numbers, nan=np.nan if column.nullable else 0.0))

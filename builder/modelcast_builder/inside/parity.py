@@ -97,7 +97,7 @@ def _has_rivals(numbers: np.ndarray) -> bool:
 def _of_labels(
     reference: Scores, compiled: Scores, kinds: Sequence[str], signature: Signature, tied: np.ndarray
 ) -> tuple[Labels, Difference]:
-    """The better of the two ways to a label: right wherever there is no tie, then on most ties, then the graph's own."""
+    """The better way to a label: right wherever there is no tie, then on most ties, then the graph's own."""
     ways: dict[Labels, np.ndarray] = {"graph": _other_labels(reference.predictions, compiled.predictions)}
     if compiled.probabilities is not None and signature.classes and reference.predictions.ndim == 1:
         ways["highest"] = _other_labels(reference.predictions, _highest(compiled.probabilities, signature))
@@ -109,7 +109,7 @@ def _of_labels(
 def _highest(probabilities: np.ndarray, signature: Signature) -> np.ndarray:
     """The labels that `formats.onnx` gives in this way."""
     first = np.argmax(probabilities >= probabilities.max(axis=1, keepdims=True) - TIE, axis=1)
-    return _objects(signature.classes or ())[first]
+    return np.asarray(_objects(signature.classes or ())[first])
 
 
 def _objects(labels: Any) -> np.ndarray:

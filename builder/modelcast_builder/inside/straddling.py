@@ -15,6 +15,12 @@ _BASE = 2_000
 _MOST = 3_000
 """Thresholds of one estimator that get rows of their own."""
 _HALVINGS = 64
+"""What it takes to come from any double to any other."""
+_BISECTIONS = 36
+_APART = (1e-9, 1e-6, 1e-3)
+"""How far from a change along a line rows are put, as shares of it: nearer, sums in another order decide."""
+_ASKED, _BETWEEN = 400, 150
+"""Ordinary rows that are asked for their label, and lines between two of them."""
 _REACHES = (1.0, 1e3, 1e9)
 """How far from a column's own values its other side is looked for, in ranges."""
 
@@ -29,7 +35,13 @@ class _Cuts:
     dtype: str
 
     def take(self, chosen: Any) -> "_Cuts":
+        """Some of them."""
         return _Cuts(self.feature[chosen], self.threshold[chosen], self.row[chosen], self.dtype)
+
+    def go_left(self, numbers: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """The side of one number for each of these cuts."""
+        with np.errstate(over="ignore"):
+            return np.asarray(numbers.astype(self.dtype) <= self.threshold[which])
 
 
 class Straddling:
@@ -56,13 +68,15 @@ class Straddling:
         if len(cuts.feature) > _MOST:
             cuts = cuts.take(np.sort(self._generator.choice(len(cuts.feature), _MOST, replace=False)))
         drivers = self._drivers(compared.see, seen)
-        for index in self._numbers:
-            alone = (drivers[index, cuts.feature]) & (drivers[:, cuts.feature].sum(axis=0) == 1)
-            if alone.any():
-                yield from self._along_column(compared.see, index, cuts.take(alone))
-        mixed = drivers[:, cuts.feature].sum(axis=0) > 1
-        if mixed.any():
-            yield from self._along_lines(compared.see, cuts.take(mixed), seen)
+        many = drivers[:, cuts.feature].sum(axis=0)
+        alone = np.flatnonzero(many == 1)
+        if len(alone):
+            yield self._along_columns(
+                compared.see, cuts.take(alone), np.argmax(drivers[:, cuts.feature[alone]], axis=0)
+            )
+        mixed = np.flatnonzero(many > 1)
+        if len(mixed):
+            yield self._along_lines(compared.see, cuts.take(mixed[: _MOST // 4]), seen)
 
     def _look(self, see: See, grid: Grid) -> np.ndarray | None:
         """The numbers that the estimator gets; None where it gets others than numbers."""
@@ -94,47 +108,44 @@ class Straddling:
 
     def _elsewhere(self, index: int, values: np.ndarray) -> np.ndarray:
         """Other numbers of the column than these."""
-        known = self._base.arrays[index]
-        known = known[np.isfinite(known)]
-        low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+        low, high = self._span(index)
         span = high - low or 1.0
         return low + self._generator.uniform(-0.5, 1.5, len(values)) * span
 
-    def _along_column(self, see: See, index: int, cuts: _Cuts) -> Iterator[Part]:
+    def _along_columns(self, see: See, cuts: _Cuts, moved: np.ndarray) -> Part:
+        """In the one column that tells the feature (`moved`, for each cut), from one side to the other."""
         grid = self._base.take(cuts.row)
 
         def goes_left(values: np.ndarray, which: np.ndarray) -> np.ndarray:
-            arrays = [array[which] for array in grid.arrays]
-            arrays[index] = values
-            seen = self._look(see, Grid(tuple(arrays)))
+            seen = self._look(see, _moved(grid.take(which), moved[which], values))
             assert seen is not None  # noqa: S101 - the same rows were looked at before
-            numbers = seen[np.arange(len(which)), cuts.feature[which]]
-            with np.errstate(over="ignore"):
-                return np.asarray(numbers.astype(cuts.dtype) <= cuts.threshold[which])
+            return cuts.go_left(seen[np.arange(len(which)), cuts.feature[which]], which)
 
-        found, low, high = _edges(goes_left, *self._sides(goes_left, index, grid))
-        yield self._beside(index, grid.take(found), low, high)
+        found, low, high = _edges(goes_left, *self._sides(goes_left, moved))
+        return self._beside(grid.take(found), moved[found], low, high)
 
-    def _sides(self, goes_left: "_Side", index: int, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which cuts have two sides along the column, and a number on each."""
-        known = self._base.arrays[index]
-        known = known[np.isfinite(known)]
-        low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
-        span = high - low or abs(high) or 1.0
-        every = np.arange(len(grid))
-        left, right = np.full(len(grid), np.nan), np.full(len(grid), np.nan)
+    def _sides(self, goes_left: "_Side", moved: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which cuts have two sides along their column, and a number on each."""
+        spans = {index: self._span(index) for index in self._numbers}
+        low, high = (np.array([spans[index][end] for index in moved.tolist()]) for end in (0, 1))
+        span = np.where(high > low, high - low, np.where(high != 0, np.abs(high), 1.0))
+        every = np.arange(len(moved))
+        left, right = np.full(len(moved), np.nan), np.full(len(moved), np.nan)
         for reach in (0.0, *_REACHES):
-            for value in (low - reach * span, high + reach * span):
-                is_left = goes_left(np.full(len(grid), value), every)
-                left = np.where(is_left & np.isnan(left), value, left)
-                right = np.where(~is_left & np.isnan(right), value, right)
-            if not (np.isnan(left) | np.isnan(right)).any():
-                break
+            for values in (low - reach * span, high + reach * span):
+                is_left = goes_left(values, every)
+                left = np.where(is_left & np.isnan(left), values, left)
+                right = np.where(~is_left & np.isnan(right), values, right)
         found = np.flatnonzero(~np.isnan(left) & ~np.isnan(right))
         return found, left[found], right[found]
 
-    def _beside(self, index: int, grid: Grid, low: np.ndarray, high: np.ndarray) -> Part:
-        name = self._signature.inputs[index].name
+    def _span(self, index: int) -> tuple[float, float]:
+        """The smallest and the largest number of a column's ordinary rows."""
+        known = self._base.arrays[index]
+        known = known[np.isfinite(known)]
+        return (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+
+    def _beside(self, grid: Grid, moved: np.ndarray, low: np.ndarray, high: np.ndarray) -> Part:
         short = low.astype(np.float32)
         infinity = np.float32(np.inf)
         beside = {
@@ -144,43 +155,81 @@ class Straddling:
             "a threshold - 1 ulp of 32 bits": np.nextafter(short, -infinity).astype(np.float64),
             "a threshold + 1 ulp of 32 bits": np.nextafter(short, infinity).astype(np.float64),
         }
-        grids, kinds = [], []
-        for kind, values in beside.items():
-            arrays = list(grid.arrays)
-            arrays[index] = values
-            grids.append(Grid(tuple(arrays)))
-            kinds += [f"{name}: {kind}"] * len(values)
-        return Part(join(grids), kinds)
+        names = [self._signature.inputs[index].name for index in moved.tolist()]
+        kinds = [f"{name}: {kind}" for kind in beside for name in names]
+        return Part(join([_moved(grid, moved, values) for values in beside.values()]), kinds)
 
-    def _along_lines(self, see: See, cuts: _Cuts, seen: np.ndarray) -> Iterator[Part]:
+    def _along_lines(self, see: See, cuts: _Cuts, seen: np.ndarray) -> Part:
         """From a row that meets the cut towards one of its other side, in all numbers at once."""
         towards = _others(cuts, seen)
         cuts, towards = cuts.take(towards >= 0), towards[towards >= 0]
-        start, end = self._base.take(cuts.row), self._base.take(towards)
 
-        def at(share: np.ndarray, which: np.ndarray) -> Grid:
-            arrays = [array[which] for array in start.arrays]
-            for index in self._numbers:
-                arrays[index] = arrays[index] + share * (end.arrays[index][which] - arrays[index])
-            return Grid(tuple(arrays))
-
-        def goes_left(share: np.ndarray, which: np.ndarray) -> np.ndarray:
-            rows = self._look(see, at(share, which))
+        def goes_left(grid: Grid, which: np.ndarray) -> np.ndarray:
+            rows = self._look(see, grid)
             assert rows is not None  # noqa: S101 - the same rows were looked at before
-            numbers = rows[np.arange(len(which)), cuts.feature[which]]
-            return np.asarray(numbers.astype(cuts.dtype) <= cuts.threshold[which])
+            return cuts.go_left(rows[np.arange(len(which)), cuts.feature[which]], which)
 
-        every = np.arange(len(cuts.row))
-        nought, one = np.zeros(len(every)), np.ones(len(every))
-        begins, ends = goes_left(nought, every), goes_left(one, every)
-        found = np.flatnonzero(begins != ends)
-        left, right = np.where(begins[found], 0.0, 1.0), np.where(begins[found], 1.0, 0.0)
-        which, low, high = _edges(goes_left, found, left, right)
-        kind = "all numbers: on both sides of a threshold behind them"
-        yield Part(join([at(low, which), at(high, which)]), [kind] * (2 * len(which)))
+        line = _Line(self._base.take(cuts.row), self._base.take(towards), self._numbers)
+        return line.beside(goes_left, "all numbers: close to a threshold behind them")
+
+    def between_labels(self, predict: Callable[[Grid], np.ndarray]) -> Iterator[Part]:
+        """Rows close to where the model's label changes, on lines between ordinary rows of different labels."""
+        few = self._base.take(self._generator.permutation(len(self._base))[:_ASKED])
+        labels = predict(few)
+        pairs = [(one, other) for one in range(len(few)) for other in self._generator.integers(len(few), size=3)]
+        pairs = [pair for pair in pairs if labels[pair[0]] != labels[pair[1]]][:_BETWEEN]
+        if not pairs or not self._numbers:
+            return
+        ones, others = (np.array(ends) for ends in zip(*pairs, strict=True))
+        line = _Line(few.take(ones), few.take(others), self._numbers)
+
+        def is_as_one(grid: Grid, which: np.ndarray) -> np.ndarray:
+            return np.asarray(predict(grid) == labels[ones[which]])
+
+        yield line.beside(is_as_one, "all numbers: close to where the label changes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """From each row of one grid straight to the same row of the other, in these columns."""
+
+    start: Grid
+    end: Grid
+    numbers: list[int]
+
+    def at(self, share: np.ndarray, which: np.ndarray) -> Grid:
+        """The rows that lie so far on the way."""
+        arrays = [array[which] for array in self.start.arrays]
+        for index in self.numbers:
+            arrays[index] = arrays[index] + share * (self.end.arrays[index][which] - arrays[index])
+        return Grid(tuple(arrays))
+
+    def beside(self, is_here: Callable[[Grid, np.ndarray], np.ndarray], kind: str) -> Part:
+        """Rows on both sides of where `is_here` changes between start and end, nearer and nearer to it."""
+        every = np.arange(len(self.start))
+        low, high = np.zeros(len(every)), np.ones(len(every))
+        begins, ends = is_here(self.at(low, every), every), is_here(self.at(high, every), every)
+        which = np.flatnonzero(begins != ends)
+        low, high, begins = low[which], high[which], begins[which]
+        for _ in range(_BISECTIONS if len(which) else 0):
+            middle = (low + high) / 2
+            is_before = is_here(self.at(middle, which), which) == begins
+            low, high = np.where(is_before, middle, low), np.where(is_before, high, middle)
+        parts = [self.at(low - apart, which) for apart in _APART] + [self.at(high + apart, which) for apart in _APART]
+        return Part(join(parts), [kind] * sum(map(len, parts)))
 
 
 _Side = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _moved(grid: Grid, columns_of_rows: np.ndarray, values: np.ndarray) -> Grid:
+    """The grid with one number of each row replaced."""
+    arrays = list(grid.arrays)
+    for index in np.unique(columns_of_rows).tolist():
+        rows = columns_of_rows == index
+        arrays[index] = arrays[index].copy()
+        arrays[index][rows] = values[rows]
+    return Grid(tuple(arrays))
 
 
 def _met(compared: Compared, seen: np.ndarray) -> _Cuts:
@@ -215,7 +264,7 @@ def _others(cuts: _Cuts, seen: np.ndarray) -> np.ndarray:
 def _edges(
     goes_left: _Side, found: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two neighbouring numbers for each, where the side changes between them; by halving, over the numbers themselves."""
+    """Two neighbouring numbers for each, where the side changes between them: halved over the numbers themselves."""
     one, other = _ordinal(left), _ordinal(right)
     for _ in range(_HALVINGS):
         middle = (one >> 1) + (other >> 1) + (one & other & 1)

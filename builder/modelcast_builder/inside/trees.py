@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Nodes as arrays: a row goes left where its number, cast to `dtype`, is at most the threshold; a leaf has left -1."""
+    """Nodes as arrays: a row goes left where its number, cast to `dtype`, is at most the threshold; a leaf has -1."""
 
     feature: np.ndarray
     threshold: np.ndarray
@@ -52,6 +52,12 @@ def trees_of(estimator: Any) -> Iterator[Tree]:
         yield from _stumps([[estimator.threshold]] * estimator.n_features_in_)
 
 
+def members_of(ensemble: Any) -> list[Any]:
+    """The estimators that an ensemble fitted, in a row; none of a Voting's that were dropped."""
+    found = getattr(ensemble, "estimators_", ())
+    return list(found.ravel()) if isinstance(found, np.ndarray) else list(found)
+
+
 def _of_sklearn(tree: Any, features: Any = None) -> Tree:
     feature = np.maximum(tree.feature, 0)
     feature = feature if features is None else np.asarray(features)[feature]
@@ -59,7 +65,7 @@ def _of_sklearn(tree: Any, features: Any = None) -> Tree:
 
 
 def _of_forest(forest: Any) -> Iterator[Tree]:
-    members = np.ravel(np.array(forest.estimators_, dtype=object))
+    members = members_of(forest)
     if not all(hasattr(member, "tree_") for member in members):
         return
     chosen = getattr(forest, "estimators_features_", None)
