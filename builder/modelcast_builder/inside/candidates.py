@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from modelcast_runtime.contract import Column, Signature, Task, Wanted
+from modelcast_runtime.formats.onnx import MISSING
 
-from . import encoders, exact_trees, graphs
+from . import encoders, exact_steps, exact_trees, graphs, guards
 
 Precision = Literal["float64", "float32"]
 _NUMBERS = ("float64", "float32", "int64")
@@ -24,6 +26,8 @@ class Candidate:
 def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
     """Every way, in the order in which they are to be tried."""
     exact_trees.register()
+    exact_steps.register()
+    guards.register()
     ready = prepared(model)
     layouts = [graphs.columns_of] if _mixed(signature) else [graphs.matrix_of, graphs.columns_of]
     for precision in ("float64", "float32"):
@@ -40,24 +44,50 @@ def _candidate(model: Any, signature: Signature, task: Task, names: list[str], p
 
 
 def prepared(model: Any) -> Any:
-    """A copy that the converter takes: what a search found, columns by their place, nothing that only shapes output."""
+    """A copy that the converter takes, as a pipeline: guarded, columns by their place, nothing that only shapes output."""
     ready = copy.deepcopy(encoders.fitted(model))
-    for part in _parts(ready):
-        if hasattr(part, "transformers_"):
-            part.transformers_ = [(name, step, _places(columns, part)) for name, step, columns in part.transformers_]
-        if hasattr(part, "flatten_transform"):
-            part.flatten_transform = False
-    return ready
+    return _pipeline(_ready(ready))
 
 
-def _parts(step: Any) -> Iterator[Any]:
-    yield step
-    inner = [each for _, each in getattr(step, "steps", ())]
-    inner += [each[1] for each in getattr(step, "transformers_", ())]
-    inner += [each[1] for each in getattr(step, "transformer_list", ())]
-    for each in inner:
-        if not isinstance(each, str) and each is not None:
-            yield from _parts(encoders.fitted(each))
+def _pipeline(step: Any) -> Any:
+    """The step as a pipeline that looks at what comes into each of its steps."""
+    from sklearn.pipeline import Pipeline
+
+    steps = [(name, each) for name, each in step.steps if each not in (None, "passthrough")] if hasattr(step, "steps") else [("model", step)]
+    return Pipeline(guards.guarded(steps))
+
+
+def _ready(step: Any) -> Any:
+    """The step, changed in place, with what is inside of it."""
+    step = encoders.fitted(step)
+    if hasattr(step, "steps"):
+        step.steps = [(name, _inner(each)) for name, each in step.steps]
+    if hasattr(step, "transformers_"):
+        step.transformers_ = [
+            (name, _guarded_inner(each), _places(columns, step)) for name, each, columns in step.transformers_
+        ]
+    if hasattr(step, "transformer_list"):
+        step.transformer_list = [(name, _inner(each)) for name, each in step.transformer_list]
+    if hasattr(step, "flatten_transform"):
+        step.flatten_transform = False
+    if hasattr(step, "categories_") and isinstance(step.categories_, list):
+        step.categories_ = [_without_missing(known) for known in step.categories_]
+    return step
+
+
+def _inner(step: Any) -> Any:
+    return step if step is None or isinstance(step, str) else _ready(step)
+
+
+def _guarded_inner(step: Any) -> Any:
+    return step if step is None or isinstance(step, str) else _pipeline(_ready(step))
+
+
+def _without_missing(known: Any) -> Any:
+    """Categories with the text that stands for a missing one."""
+    if known.dtype.kind != "O":
+        return known
+    return np.array([MISSING if one is None or one != one else one for one in known], dtype=object)  # noqa: PLR0124
 
 
 def _places(columns: Any, part: Any) -> Any:
@@ -66,8 +96,7 @@ def _places(columns: Any, part: Any) -> Any:
     if isinstance(columns, str):
         return [names.index(columns)]
     if isinstance(columns, list | tuple) or hasattr(columns, "tolist"):
-        chosen = list(columns)
-        return [names.index(one) if isinstance(one, str) else one for one in chosen]
+        return [names.index(one) if isinstance(one, str) else one for one in columns]
     return columns
 
 
@@ -90,7 +119,8 @@ def _type(column: Column, number: Any) -> Any:
     kinds = {"string": StringTensorType, "bool": BooleanTensorType, "int64": Int64TensorType}
     if column.dtype == "datetime":
         raise exact_trees.CannotConvert(f"the input {column.name} is a date, which ONNX does not know")
-    return kinds.get(column.dtype, number)([None, 1])
+    has_gaps = column.nullable and column.dtype == "int64"  # such a column comes as floats
+    return number([None, 1]) if has_gaps else kinds.get(column.dtype, number)([None, 1])
 
 
 def _converted(model: Any, types: list[tuple[str, Any]]) -> Any:

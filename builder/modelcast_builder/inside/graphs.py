@@ -6,6 +6,7 @@ from typing import Any
 from modelcast_runtime.contract import Dtype, Output, Signature, Wanted
 from modelcast_runtime.formats.onnx import MATRIX
 
+from . import guards
 from .forests import ML, ML_VERSION
 
 OPSET = 21
@@ -35,10 +36,23 @@ def finish(proto: Any, signature: Signature, given: Sequence[Wanted | None]) -> 
         for tensor, name in zip(graph.output, given, strict=False)
         if name in outputs
     ]
+    refused = guards.close(graph)
     del graph.output[:]
-    graph.output.extend(made)
+    graph.output.extend([*made, *([] if refused is None else [refused])])
+    _set_locales(graph)
     _raise_version(proto)
     return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _set_locales(graph: Any) -> None:
+    """Small images have no other locale than C, and a session that asks for one is not opened."""
+    from onnx import helper
+
+    for node in graph.node:
+        if node.op_type == "StringNormalizer":
+            kept = [attribute for attribute in node.attribute if attribute.name != "locale"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, helper.make_attribute("locale", "C.utf8")])
 
 
 def _output(graph: Any, tensor: str, output: Output) -> Any:
