@@ -9,7 +9,8 @@ import numpy as np
 from modelcast_runtime.contract import Cell, Column
 
 _LONG = 100_000
-_LARGEST = {"float64": 1.7976931348623157e308, "float32": 3.4028234663852886e38}
+_LARGEST = {"float64": 1e150, "float32": 3.4028234663852886e38}
+"""A double whose square is a number still: beyond it the original itself computes with infinities."""
 
 
 class Odd(NamedTuple):
