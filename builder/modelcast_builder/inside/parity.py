@@ -25,8 +25,6 @@ NUMBER = 1e-6
 FARTHEST = 1e-3
 """The same for the one row in 10,000 that may be further off."""
 _FAR_SHARE = 1e-4
-_EQUALLY_NEAR = 1e-9
-"""Two clusters are equally near where their distances differ by less than this part of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ class Verdict:
     labels: Labels
     """Where the compiled model's labels must come from."""
     ties: int
-    """Rows whose two best classes (nearest clusters) the original itself holds equal."""
+    """Rows whose two best classes the original itself holds equal."""
     worst: float | None
     """The largest difference that was seen of a number; None where the model gives labels alone."""
     differences: tuple[Difference, ...]
@@ -80,18 +78,15 @@ def _gives_numbers(signature: Signature, task: Task) -> bool:
 
 
 def _tied(reference: Scores) -> np.ndarray:
-    """The rows for which the original itself has no reason to prefer one class (or cluster) to the next."""
-    if reference.probabilities is not None and _has_rivals(reference.probabilities):
-        best = np.sort(reference.probabilities, axis=1)
-        return np.asarray(best[:, -1] - best[:, -2] < TIE)
-    if reference.distances is not None and _has_rivals(reference.distances):
-        nearest = np.sort(reference.distances, axis=1)
-        return np.asarray(nearest[:, 1] - nearest[:, 0] <= _EQUALLY_NEAR * nearest[:, 1])
-    return np.zeros(len(reference.predictions), dtype=bool)
+    """The rows for which the original itself has no reason to prefer one class to the next.
 
-
-def _has_rivals(numbers: np.ndarray) -> bool:
-    return numbers.ndim == 2 and numbers.shape[1] > 1
+    Clusters are never tied: where all distances are the same number, the original still knows the nearest.
+    """
+    probabilities = reference.probabilities
+    if probabilities is None or probabilities.ndim != 2 or probabilities.shape[1] < 2:
+        return np.zeros(len(reference.predictions), dtype=bool)
+    best = np.sort(probabilities, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2] < TIE)
 
 
 def _of_labels(
