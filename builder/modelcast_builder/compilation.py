@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from modelcast_runtime import contract
 from modelcast_runtime.contract import Compilation, Format, Golden
 
 from modelcast_builder import child, environment
@@ -12,7 +11,6 @@ from modelcast_builder.child import ChildFailed
 from modelcast_builder.config import BuildSettings, Config
 from modelcast_builder.environment import Environment, NoConverter
 from modelcast_builder.errors import BuildError
-from modelcast_builder.frameworks import Claim
 from modelcast_builder.inside.messages import ConvertRequest, Described, DescribeRequest
 
 FORMAT: Format = "onnx"
@@ -37,7 +35,7 @@ class Compiled:
         return msgspec.structs.replace(golden, tolerance=_EXACT if exact else _ROUNDED)
 
 
-def decide(  # noqa: PLR0913, PLR0917 - what earlier steps found, each a value of its own
+def decide(
     serving: Environment,
     asked: DescribeRequest,
     described: Described,
@@ -60,7 +58,7 @@ def sentence(report: Compilation) -> str:
     return f"{report.backend}, {report.precision}: {report.reason}"
 
 
-def _tried(  # noqa: PLR0913, PLR0917
+def _tried(
     serving: Environment,
     asked: DescribeRequest,
     described: Described,

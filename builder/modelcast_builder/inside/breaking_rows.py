@@ -45,8 +45,9 @@ class BreakingRows:
     columns: Columns
     kinds: tuple[str, ...]
     reference: Scores
-    refused: int
-    """Rows that the signature allows and that the original raised for: they are not among `columns`."""
+    refused: Columns
+    """Rows that the signature allows and that the original raises for, each by itself; they are not in `columns`."""
+    refused_kinds: tuple[str, ...]
 
 
 def breaking_rows(
@@ -99,18 +100,21 @@ class _Asked:
         self._scorer = scorer
         self._signature = signature
         self._wanted = frozenset(output.name for output in signature.outputs if output.name != "predict")
-        self._failed = self._refused = 0
+        self._failed = 0
         self._grids: list[Grid] = []
+        self._refused: list[Part] = []
         self._scores: list[Scores] = []
         self.kinds: list[str] = []
 
     def rows(self) -> BreakingRows:
         """All that was kept."""
+        refused = join([self._grids[0].take(slice(0)), *(part.grid for part in self._refused)])
         return BreakingRows(
             columns=columns(join(self._grids), self._signature),
             kinds=tuple(self.kinds),
             reference=_one(self._scores),
-            refused=self._refused,
+            refused=columns(refused, self._signature),
+            refused_kinds=tuple(kind for part in self._refused for kind in part.kinds),
         )
 
     def labels(self, grid: Grid) -> np.ndarray:
@@ -124,7 +128,6 @@ class _Asked:
         for start in range(0, len(part.grid), _CHUNK):
             kept += self._answered(part, np.arange(start, min(start + _CHUNK, len(part.grid))))
         rows = np.concatenate(kept)
-        self._refused += len(part.grid) - len(rows)
         self._grids.append(part.grid.take(rows))
         self.kinds += [part.kinds[row] for row in rows]
         return self._grids[-1]
@@ -138,7 +141,9 @@ class _Asked:
                     scores = self._scorer.score(columns(part.grid.take(asked), self._signature), self._wanted)
             except Exception:  # noqa: BLE001 - whatever the model raises: it does not take one of these rows
                 self._failed += 1
-                if len(asked) > 1 and self._failed < _MOST_REFUSALS:
+                if len(asked) == 1:
+                    self._refused.append(Part(part.grid.take(asked), [part.kinds[asked[0]]]))
+                elif self._failed < _MOST_REFUSALS:
                     pending += np.array_split(asked, 2)[::-1]
             else:
                 self._scores.append(scores)

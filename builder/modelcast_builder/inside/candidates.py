@@ -29,7 +29,8 @@ def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
     exact_steps.register()
     guards.register()
     ready = prepared(model)
-    layouts = [graphs.columns_of] if _mixed(signature) else [graphs.matrix_of, graphs.columns_of]
+    layouts = [] if _mixed(signature) else [graphs.matrix_of]
+    layouts += [graphs.columns_of] if _mixed(signature) or hasattr(ready.steps[0][1], "transformers_") else []
     for precision in ("float64", "float32"):
         for layout in layouts:
             yield _candidate(ready, signature, task, layout(signature), precision)
@@ -44,7 +45,7 @@ def _candidate(model: Any, signature: Signature, task: Task, names: list[str], p
 
 
 def prepared(model: Any) -> Any:
-    """A copy that the converter takes, as a pipeline: guarded, columns by their place, nothing that only shapes output."""
+    """A copy that the converter takes, as a pipeline: guarded, and its columns by their place."""
     ready = copy.deepcopy(encoders.fitted(model))
     return _pipeline(_ready(ready))
 
@@ -53,8 +54,9 @@ def _pipeline(step: Any) -> Any:
     """The step as a pipeline that looks at what comes into each of its steps."""
     from sklearn.pipeline import Pipeline
 
-    steps = [(name, each) for name, each in step.steps if each not in (None, "passthrough")] if hasattr(step, "steps") else [("model", step)]
-    return Pipeline(guards.guarded(steps))
+    steps = getattr(step, "steps", [("model", step)])
+    kept = [(name, each) for name, each in steps if each is not None and not isinstance(each, str)]
+    return Pipeline(guards.guarded(kept))
 
 
 def _ready(step: Any) -> Any:

@@ -28,3 +28,10 @@ def different(differences: Sequence[Difference], rows: int) -> str:
     far = "" if worst.output == "predict" and not worst.allowed else f", up to {worst.worst:.3g}"
     example = f", e.g. {worst.example}" if worst.example else ""
     return f"the compiled {_WORDS[worst.output]} differ for {worst.rows} of {rows} rows{far}{example}"
+
+
+def refusing(kind: str, *, is_refused: bool) -> str:
+    """Only one of the two raises for a row."""
+    if is_refused:
+        return f"the compiled model refuses a row that the model answers, e.g. {kind}"
+    return f"the compiled model answers a row that the model refuses, e.g. {kind}"

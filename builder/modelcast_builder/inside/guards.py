@@ -12,8 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from modelcast_runtime.formats.onnx import REFUSED
 
-from .forests import Graph
-
 Kind = Literal["finite", "finite_single", "bounded", "bounded_single"]
 """What a step takes: finite numbers, of 64 or 32 bits; or numbers that may be missing, but not infinite."""
 _MARK = "modelcast_guard_"
@@ -60,7 +58,8 @@ def _kind(step: Any) -> Kind | None:
         return None
     takes_missing, takes_large = _answers(ask, np.nan, width), _answers(ask, _BEYOND_32, width)
     kinds: dict[tuple[bool, bool], Kind] = {
-        (False, True): "finite", (False, False): "finite_single", (True, True): "bounded", (True, False): "bounded_single",
+        (False, True): "finite", (False, False): "finite_single",
+        (True, True): "bounded", (True, False): "bounded_single",
     }  # fmt: skip
     return kinds[takes_missing, takes_large]
 
@@ -82,11 +81,13 @@ def _shape(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
+    # Not Identity: skl2onnx takes those out. Two dimensions stay as they are.
     container.add_node(
-        "Identity",
+        "Flatten",
         [operator.inputs[0].full_name],
         [operator.outputs[0].full_name],
         name=scope.get_unique_operator_name(f"{_MARK}{operator.raw_operator.kind}"),
+        axis=1,
     )
 
 
@@ -112,6 +113,8 @@ def _looked_at(graph: Any, guard: Any, number: int) -> str:
     at = f"{REFUSED}_{number}"
     kind = guard.name.removeprefix(_MARK)
     value = guard.input[0]
+    guard.op_type = "Identity"
+    del guard.attribute[:]
 
     def add(operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"{at}_{operator.lower()}"

@@ -161,7 +161,8 @@ def _gaps(reference: np.ndarray, compiled: np.ndarray | None, scale: Any = 1.0) 
     one, other = reference.astype(np.float64), compiled.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         gaps = np.abs(one - other) / scale
-    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    # What is no number is answered as null, whichever it is.
+    same = (one == other) | ~(np.isfinite(one) | np.isfinite(other))
     gaps = np.where(same, 0.0, np.where(np.isfinite(gaps), gaps, 1.0))
     return np.asarray(gaps.reshape(len(gaps), -1).max(axis=1))
 
