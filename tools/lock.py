@@ -24,7 +24,11 @@ BUILD_BACKEND = ("hatchling", "editables")
 
 sys.path.insert(0, str(ROOT / "builder"))
 
-from modelcast_builder.environment.locked import EXTRA_NAMES, MODEL_NAMES  # noqa: E402  (works from a bare checkout)
+from modelcast_builder.environment.locked import (  # noqa: E402  (works from a bare checkout)
+    CONVERTER_NAMES,
+    EXTRA_NAMES,
+    MODEL_NAMES,
+)
 from modelcast_builder.environment.uv import find_uv  # noqa: E402
 
 
@@ -43,18 +47,22 @@ def write_packaged(as_of: str) -> None:
     model = resolve(MODEL_NAMES, as_of)
     extras = without(resolve([*MODEL_NAMES, *EXTRA_NAMES], as_of, model), names(model))
     runtime = without(resolve(dependencies("runtime"), as_of, model), {"numpy"})
-    for file, lines in (("model", model), ("extras", extras), ("runtime", runtime)):
+    # With the runtime's own dependencies, for it is the served ONNX Runtime that the converter tries its graphs with.
+    converter = without(resolve(CONVERTER_NAMES, as_of, [*model, *runtime]), names([*model, *extras, *runtime]))
+    files = (("model", model), ("extras", extras), ("runtime", runtime), ("converter", converter))
+    for file, lines in files:
         (LOCKS / f"{file}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (LOCKS / "date.txt").write_text(f"{as_of}\n", encoding="utf-8")
 
 
 def write_hashed(as_of: str) -> None:
     """The locks of the checkout, with hashes: each installs with `--require-hashes`, by pip or by uv."""
-    packaged = [line for file in ("model", "extras", "runtime") for line in read(LOCKS / f"{file}.txt")]
+    packaged = [line for file in ("model", "extras", "runtime", "converter") for line in read(LOCKS / f"{file}.txt")]
     runtime = [*dependencies("runtime"), *dependencies("runtime", extra="onnx")]
     builder = [*dependencies("builder"), *runtime]
     # The runtime's numpy is whichever the model has; in the builder's environment it is the locked one.
-    wheelhouse = resolve([*builder, *MODEL_NAMES, *EXTRA_NAMES], as_of, packaged)
+    carried = [*builder, *MODEL_NAMES, *EXTRA_NAMES, *CONVERTER_NAMES]
+    wheelhouse = resolve(carried, as_of, packaged)
     development = [*builder, *groups("test", "model", "lint"), *BUILD_BACKEND]
     for file, entries, constraints in (
         # Beside none of the others, and older than they are: KServe bounds what it needs.
@@ -62,7 +70,7 @@ def write_hashed(as_of: str) -> None:
         ("docs", groups("docs"), wheelhouse),
         ("runtime", runtime, wheelhouse),
         ("builder", builder, wheelhouse),
-        ("wheelhouse", [*builder, *MODEL_NAMES, *EXTRA_NAMES], wheelhouse),
+        ("wheelhouse", carried, wheelhouse),
         ("dev", development, wheelhouse),
     ):
         lines = resolve(entries, as_of, constraints, "--generate-hashes")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcast_runtime import contract
-from modelcast_runtime.contract import Compilation, Manifest, Provenance
+from modelcast_runtime.contract import Manifest, Provenance
 
-from modelcast_builder import card, parameters, travel
+from modelcast_builder import card, compilation, parameters, source_tree, travel
 from modelcast_builder.artifact import trust
+from modelcast_builder.compilation import Compiled
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
 from modelcast_builder.errors import BuildError
@@ -31,7 +32,7 @@ class Facts:
     config: Config
     claim: Claim
     described: Described
-    compilation: Compilation
+    compiled: Compiled
 
 
 def question(trained: Trained, claim: Claim, config: Config, work: Path) -> DescribeRequest:
@@ -53,6 +54,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
         signature=logged.inputs if logged else (),
         example=str(logged.example) if logged and logged.example else None,
         sealed=str(work / claim.model),
+        sample=str(work / "sample.joblib"),
     )
 
 
@@ -75,18 +77,25 @@ def sentence(described: Described) -> str:
 
 def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
     """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
-    sealed = {work / facts.claim.model} | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
-    for path in sorted(sealed):
+    for path in sorted(_sealed(facts, work)):
         writer.copy(path, path.relative_to(work).as_posix())
-    writer.write(contract.GOLDEN, contract.encode(facts.described.golden))
+    golden = facts.compiled.hold(facts.described.golden)
+    writer.write(contract.GOLDEN, contract.encode(golden))
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
-    model = next(record.sha256 for record in writer.records if record.path == facts.claim.model)
-    manifest = _manifest(facts, model, locked.sha256)
-    writer.write(contract.CARD, card.render(manifest, facts.described.golden, lock))
+    # What was trained is the version, whatever scores it.
+    manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)
+    writer.write(contract.CARD, card.render(manifest, golden, lock))
     for name, content in trained.receipts.items():
         writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
     writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
     writer.finish(manifest)
+
+
+def _sealed(facts: Facts, work: Path) -> set[Path]:
+    """The files that score: a graph is whole by itself."""
+    if facts.compiled.graph is not None:
+        return {facts.compiled.graph}
+    return {work / facts.claim.model} | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
 
 
 def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
@@ -94,18 +103,19 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
     given = parameters.sealed(facts.config.parameters)
     version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": given, "model": model})
+    is_native = facts.compiled.graph is None
     return Manifest(
         name=facts.name,
         version=version,
         description=facts.config.document.description,
-        format=facts.claim.format,
+        format=facts.claim.format if is_native else compilation.FORMAT,
         framework=facts.claim.framework,
         task=facts.described.task,
-        model=facts.claim.model,
+        model=facts.claim.model if is_native else compilation.MODEL,
         signature=facts.described.signature,
         parameters=dict(facts.config.parameters),
         training=facts.described.training,
-        compilation=facts.compilation,
+        compilation=facts.compiled.report,
         service=facts.config.service,
         files=(),
     )

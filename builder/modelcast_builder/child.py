@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcast_runtime import contract
-from modelcast_runtime.contract import Contract
+from modelcast_runtime.contract import Compilation, Contract
 from modelcast_runtime.settings import THREAD_ENV
 
 from modelcast_builder import inside, own_process
 from modelcast_builder.environment import Environment
 from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
-from modelcast_builder.inside.messages import Answer, AssembleRequest, Described, DescribeRequest
+from modelcast_builder.inside.messages import Answer, AssembleRequest, ConvertRequest, Described, DescribeRequest
 
 SCRIPT = Path(inside.__file__).parent / "__main__.py"
+
+_TIMEOUTS = {"convert": 300}
+"""Seconds, where a task has its own: a model that takes longer to be proven is served as it is."""
 
 
 class ChildFailed(Exception):
@@ -35,6 +38,14 @@ def describe(environment: Environment, request: DescribeRequest, work: Path, var
 def assemble(environment: Environment, request: AssembleRequest, work: Path, variables: Mapping[str, str]) -> None:
     """Write the Pipeline of these stages in the model's own environment; raises `BuildError`."""
     _ask(environment, "assemble", request, work, variables)
+
+
+def convert(environment: Environment, request: ConvertRequest, work: Path, variables: Mapping[str, str]) -> Compilation:
+    """Make an ONNX graph of the sealed model and prove it; raises `BuildError` where that ends without an answer."""
+    compilation = _ask(environment, "convert", request, work, variables).compilation
+    if compilation is None:
+        raise ChildFailed("convert answered nothing")
+    return compilation
 
 
 def _ask(environment: Environment, task: str, request: Contract, work: Path, variables: Mapping[str, str]) -> Answer:
@@ -65,13 +76,20 @@ def _ask(environment: Environment, task: str, request: Contract, work: Path, var
 def _run(command: list[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         env = without_python(variables) | THREAD_ENV | {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
-        return own_process.run(command, cwd=folder, env=env)
+        return own_process.run(command, cwd=folder, env=env, timeout=_TIMEOUTS.get(command[2]))
     except subprocess.TimeoutExpired as error:
-        raise BuildError(
-            "describe",
-            f"loading the model and asking it for a few rows took longer than {error.timeout:g} seconds",
-            "Save a model that answers a row in well under a second, and opens nothing while it is loaded",
-        ) from error
+        raise _too_slow(command[2], error.timeout) from error
+
+
+def _too_slow(task: str, seconds: float) -> BuildError:
+    if task == "convert":
+        problem = f"converting the model and comparing 10,000 rows took longer than {seconds:g} seconds"
+        return BuildError("compile", problem, "Write `compile: never` in modelcast.yaml")
+    return BuildError(
+        "describe",
+        f"loading the model and asking it for a few rows took longer than {seconds:g} seconds",
+        "Save a model that answers a row in well under a second, and opens nothing while it is loaded",
+    )
 
 
 def without_python(variables: Mapping[str, str]) -> dict[str, str]:

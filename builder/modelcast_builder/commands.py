@@ -110,8 +110,7 @@ def _on_runtime(source: str, settings: BuildSettings, engine: "Engine", reporter
         settings.variables.get("MODELCAST_RUNTIME_IMAGE", "").strip() or "modelcast-runtime", engine
     )
     with _bundle_of(source, settings, reporter) as (bundle, own):
-        is_native = bundle.manifest.compilation.backend == "native"
-        serving = _serving_environment(bundle, settings, reporter, own) if is_native else None
+        serving = None if _is_compiled(bundle) else _serving_environment(bundle, settings, reporter, own)
     with reporter.step("image"):
         return images.on_runtime(bundle, serving, base, engine, reporter)
 
@@ -227,7 +226,14 @@ def _serving_environment(
 ) -> Environment:
     with reporter.step("environment"):
         lock = replace(environment.lock_of(bundle.root), wheels=own)
+        if _is_compiled(bundle):
+            return environment.builders(lock)
         return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
+
+
+def _is_compiled(bundle: Bundle) -> bool:
+    """Whether it is served without the model's own libraries."""
+    return bundle.manifest.compilation.backend != "native"
 
 
 def _service(bundle: Bundle, serving: Environment, flags: Mapping[str, object]) -> list[str]:

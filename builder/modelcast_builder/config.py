@@ -132,8 +132,9 @@ def _document(path: Path, environment: Mapping[str, str]) -> Document:
 
     later = document.not_built()
     if later:
-        said = f"{later[0]}: {document.compile}" if later == ("compile",) else ".".join(later)
-        raise BuildError("config", f"{at(*later)}: `{said}` is not built yet in this version", "Remove the line")
+        raise BuildError(
+            "config", f"{at(*later)}: `{'.'.join(later)}` is not built yet in this version", "Remove the line"
+        )
     if document.python is not None:
         _check_python(document.python, at("python"))
     parameters.check(document.parameters, lambda name: f"{at('parameters', name)}: `parameters.{name}`")

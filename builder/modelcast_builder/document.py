@@ -174,7 +174,7 @@ class Document(Section, frozen=True, kw_only=True):
     examples: str | None = None
     """A JSON file of requests and the answers that must come; the build fails where one does not hold."""
     compile: Literal["auto", "always", "never"] = "auto"
-    """Whether the model is compiled. `always` is not built yet."""
+    """Whether the model is compiled: where it is proven equal, or the build fails, or not at all."""
     gates: Gates | None = None
     drift: Drift | None = None
     limits: LimitsSection = LimitsSection()
@@ -194,7 +194,6 @@ class Document(Section, frozen=True, kw_only=True):
             ("service",): self.service is not None,
             ("limits", "queue"): self.limits.queue is not None,
             ("limits", "deadline_s"): self.limits.deadline_s is not None,
-            ("compile",): self.compile == "always",
         }
         return next((path for path, is_there in later.items() if is_there), None)
 

@@ -12,8 +12,12 @@ from typing import IO
 TIMEOUT_S = 600
 
 
-def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """The exit code, and what was said on stdout and stderr; raises `subprocess.TimeoutExpired` after `TIMEOUT_S`.
+def run(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The exit code, and what was said on stdout and stderr; raises `subprocess.TimeoutExpired`.
+
+    `timeout` is in seconds, `TIMEOUT_S` where none is given.
 
     The output goes to files: a pipe stays open as long as a process that was left behind holds it.
     """
@@ -25,7 +29,7 @@ def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subproc
         ) as process,
     ):
         try:
-            code = process.wait(TIMEOUT_S)
+            code = process.wait(TIMEOUT_S if timeout is None else timeout)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -58,8 +58,8 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             for note in described.notes:
                 reporter.note("describe", note)
         with reporter.step("compile"):
-            compiled = compilation.decide()
-            reporter.say("compile", f"{compiled.backend}: {compiled.reason}")
+            compiled = compilation.decide(serving, asked, described, config, settings, work)
+            reporter.say("compile", compilation.sentence(compiled.report))
         with reporter.step("seal"):
             facts = Facts(
                 name=name,
@@ -67,11 +67,13 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 config=config,
                 claim=claimed,
                 described=described,
-                compilation=compiled,
+                compiled=compiled,
             )
             receipt = provenance.record(repo, config, serving.lock, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
-            reporter.say("smoke", smoke.check(serving, writer.root, work / "smoke", examples, config.handed))
+            # A graph is served by modelcast's own environment, without the model's.
+            scoring = serving if compiled.graph is None else environment.builders(serving.lock)
+            reporter.say("smoke", smoke.check(scoring, writer.root, work / "smoke", examples, config.handed))
         seal.publish(writer, out)
     return open_bundle(out)

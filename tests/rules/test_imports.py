@@ -21,7 +21,8 @@ BUILDER_MAY = {
     "traitlets", "uv", "yaml",
 }  # fmt: skip
 INSIDE_MAY = {
-    "IPython", "ipykernel", "joblib", "modelcast_runtime", "msgspec", "numpy", "pandas", "scipy", "sklearn", "skops",
+    "IPython", "ipykernel", "joblib", "modelcast_runtime", "msgspec", "numpy", "onnx", "pandas", "scipy", "skl2onnx",
+    "sklearn", "skops",
 }  # fmt: skip
 HEAVY = ("sklearn", "pandas", "scipy", "joblib", "onnxruntime", "xgboost", "matplotlib", "nbconvert", "IPython")
 # The builder reads bundles and shares the contract; it does not reach into the service.

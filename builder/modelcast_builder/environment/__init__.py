@@ -5,24 +5,29 @@ keeps of it: `lock_text` and `parse_lock`. `vendor` ends with a folder of wheels
 """
 
 from modelcast_builder.environment.changes import check_unchanged
+from modelcast_builder.environment.converter import Converter, NoConverter, make_converter
 from modelcast_builder.environment.lock import Lock, lock_of, lock_text, parse_lock
 from modelcast_builder.environment.prepare import prepare, vendor
 from modelcast_builder.environment.requirements import Requirements, read_requirements
 from modelcast_builder.environment.resolution import resolve
 from modelcast_builder.environment.sources import read_environment
 from modelcast_builder.environment.uv import Uv, use_uv
-from modelcast_builder.environment.venv import Environment, base_python, create
+from modelcast_builder.environment.venv import Environment, base_python, builders, create
 
 __all__ = [
+    "Converter",
     "Environment",
     "Lock",
+    "NoConverter",
     "Requirements",
     "Uv",
     "base_python",
+    "builders",
     "check_unchanged",
     "create",
     "lock_of",
     "lock_text",
+    "make_converter",
     "parse_lock",
     "prepare",
     "read_environment",

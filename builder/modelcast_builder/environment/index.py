@@ -16,8 +16,8 @@ from modelcast_builder.environment.lock import FILE
 from modelcast_builder.environment.uv import Ran, Uv
 
 NEVER_BUILT = (
-    *("catboost", "lightgbm", "matplotlib", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy"),
-    *("xgboost", "xgboost-cpu"),
+    *("catboost", "lightgbm", "matplotlib", "ml-dtypes", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow"),
+    *("scikit-learn", "scipy", "xgboost", "xgboost-cpu"),
 )
 """Building these takes compilers and up to an hour, then fails: without a wheel they are refused at once."""
 FOR_GPUS = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")

@@ -12,6 +12,8 @@ MODEL_NAMES = ("scikit-learn", "numpy", "pandas", "joblib", "ipykernel")
 EXTRA_NAMES = ("matplotlib",)
 """What notebooks usually import beside; the image's wheelhouse carries it."""
 RUNTIME = "modelcast-runtime"
+CONVERTER_NAMES = ("skl2onnx", "onnx", "onnxruntime")
+"""What makes and tries an ONNX graph; it comes beside the model's environment and is no part of it."""
 
 
 def model_versions() -> Mapping[str, str]:
@@ -22,6 +24,11 @@ def model_versions() -> Mapping[str, str]:
 def serving_versions() -> Mapping[str, str]:
     """The locked version of every package that the service brings (numpy is the model's)."""
     return _versions("runtime")
+
+
+def converter_versions() -> Mapping[str, str]:
+    """The locked version of every package of the converter."""
+    return _versions("converter")
 
 
 def lock_date() -> str:

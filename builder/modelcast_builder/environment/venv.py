@@ -38,6 +38,14 @@ class Environment:
     root: Path
 
 
+def builders(lock: Lock) -> Environment:
+    """The environment that modelcast itself runs in: it serves what needs nothing of the model's.
+
+    `lock` is the model's, which says what it was built with.
+    """
+    return Environment(python=Path(sys.executable), lock=lock, root=Path(sys.prefix))
+
+
 def base_python() -> Path:
     """The interpreter under the builder's own virtual environment."""
     return Path(getattr(sys, "_base_executable", "") or sys.executable)
@@ -69,7 +77,7 @@ def create(
         runtime = runtime_wheel.build(Path(aside))
         key = _key(installer, runtime)
         root = where or cache / "environments" / key
-        with _alone(cache / "environments" / f"{key}.lock"):
+        with alone(cache / "environments" / f"{key}.lock"):
             if not _finished(root, key):
                 try:
                     _make(root, installer, runtime, anew=where is None)
@@ -131,8 +139,9 @@ def _of_own_wheels(cache: Path, key: str) -> Path | None:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    # Two builds at once: the second waits and finds the first one's work. The kernel frees the lock of a dead process.
+def alone(lock: Path) -> Iterator[None]:
+    """Two builds at once: the second waits and finds the first one's work."""
+    # The kernel frees the lock of a dead process.
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelcast_runtime import contract
 
-from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, seen
+from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen
 from .messages import Answer, Described, DescribeRequest, Refused, left
 
 
@@ -72,4 +72,5 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     golden = goldens.answer(model, signature, chosen.rows)
     goldens.check_against_training(model, golden, chosen, taken.layout, rows)
     training = seen.describe(rows, columns)
+    samples.leave(rows.rows, Path(request.sample))
     return Described(task=task, signature=signature, golden=golden, source=rows.source, training=training)

@@ -32,9 +32,9 @@ def choose(columns: tuple[Column, ...], layout: Layout, examples: Examples) -> C
         made = _made_texts(examples.words) if layout == "text" and examples.words else _made(columns)
         return Chosen(rows=made)
     values = rows.to_numpy(dtype=object) if hasattr(rows, "columns") else rows
-    found = {index: _row(values[index], columns) for index in _spread(len(rows))}
+    found = {index: row_of(values[index], columns) for index in _spread(len(rows))}
     # A row that `inputs:` refuses (out of its bounds, an unlisted category) is no example of what is answered.
-    taken = {index: row for index, row in found.items() if all(map(_fits, row, columns))} or found
+    taken = {index: row for index, row in found.items() if all(map(fits, row, columns))} or found
     return Chosen(rows=tuple(taken.values()), indices=tuple(taken) if examples.rows is not None else ())
 
 
@@ -85,11 +85,13 @@ def _refuse_random(ask: Any, rows: Any, first: tuple[Any, ...]) -> None:
         )
 
 
-def _row(values: Any, columns: tuple[Column, ...]) -> Row:
+def row_of(values: Any, columns: tuple[Column, ...]) -> Row:
+    """A row of a frame, of an array or of texts as JSON has it."""
     return (values,) if isinstance(values, str) else tuple(map(_cell, values, columns))
 
 
-def _fits(value: Cell, column: Column) -> bool:
+def fits(value: Cell, column: Column) -> bool:
+    """Whether the service takes this cell."""
     if value is None:
         return column.nullable
     if column.unknown == "refuse" and column.categories is not None and value not in column.categories:

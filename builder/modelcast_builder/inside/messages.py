@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from modelcast_runtime.contract import Contract, Dtype, Golden, Label, Signature, Task, Training
+from modelcast_runtime.contract import Compilation, Contract, Dtype, Golden, Label, Signature, Task, Training
 
 
 class InputOverride(Contract, frozen=True, kw_only=True):
@@ -81,6 +81,8 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Rows that MLflow kept beside the model, as a table in JSON of orientation `split`."""
     sealed: str
     """Where the canonical model is written."""
+    sample: str
+    """Where rows of training are left for the proof of the compiled model; there may be none."""
 
 
 class Described(Contract, frozen=True, kw_only=True):
@@ -95,6 +97,23 @@ class Described(Contract, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class ConvertRequest(Contract, frozen=True, kw_only=True):
+    """Make an ONNX graph of the sealed model, and prove that it answers the same."""
+
+    model: str
+    code: str
+    """The folder of own modules that the model needs."""
+    converter: str
+    """The folder of the converter's packages, which are no part of the model's environment."""
+    signature: Signature
+    task: Task
+    golden: Golden
+    sample: str
+    """Rows of training as `describe` left them; there may be no such file."""
+    target: str
+    """Where the graph is written, if one is proven."""
+
+
 class Refusal(Contract, frozen=True, kw_only=True):
     """The child's `BuildError`: what the user can mend."""
 
@@ -106,8 +125,9 @@ class Refusal(Contract, frozen=True, kw_only=True):
 class Answer(Contract, frozen=True, kw_only=True):
     """What the status says is there; the Pipeline that was assembled is in its own file."""
 
-    status: Literal["described", "assembled", "refused"]
+    status: Literal["described", "assembled", "converted", "refused"]
     described: Described | None = None
+    compilation: Compilation | None = None
     refused: Refusal | None = None
 
 

@@ -2,11 +2,13 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _ROWS = 10_000
 # Very wide rows: fewer of them, so that 32 records of a notebook stay below a gigabyte.
 _CELLS = 2_000_000
+_PROVED = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,14 @@ def take(rows: Any, target: Any) -> Sample:
         nulls=_nulls(rows),
         sampled=len(chosen) < total,
     )
+
+
+def leave(rows: Any, file: Path) -> None:
+    """Keep a sample of these rows, as the model was fitted on them, for another process; none where there are none."""
+    if rows is not None:
+        import joblib
+
+        joblib.dump(_select(rows, _spread(len(rows), min(_PROVED, len(rows)))), file)
 
 
 def same(one: Any, other: Any) -> bool:

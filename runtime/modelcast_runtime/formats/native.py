@@ -47,18 +47,18 @@ class NativeScorer:
             "array": _Array(signature),
             "text": _texts,
         }
-        self._rows = ways[signature.layout]
+        self.rows = ways[signature.layout]
 
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
         """Predict, and where asked for give probabilities or distances."""
-        return self._score(self._rows(columns), wanted)
+        return self._score(self.rows(columns), wanted)
 
     def score_together(self, parts: Sequence[Columns], wanted: frozenset[Wanted]) -> list[Scores]:
         """One call for all parts that the model would be given with the same dtypes.
 
         A part's dtypes depend on all of its own values (`41.5` makes whole numbers floats), never on its neighbours'.
         """
-        rows = [self._rows(part) for part in parts]
+        rows = [self.rows(part) for part in parts]
         together: dict[Hashable, list[int]] = {}
         for index, given in enumerate(rows):
             together.setdefault(_kind(given), []).append(index)

@@ -2,7 +2,8 @@
 
 The graph's inputs are either one tensor `rows` (double, [rows, columns], in the signature's order) or one tensor of
 [rows, 1] a column, called `x0`, `x1`, ... in the signature's order. Its outputs are `predict` and, where the
-signature has them, `predict_proba` and `distances`.
+signature has them, `predict_proba` and `distances`; and `refused` ([rows], bool) where the model itself raises for
+numbers that its graph would answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,9 @@ from modelcast_runtime.contract import Compilation, Signature, Wanted
 MATRIX = "rows"
 INLINE_ROWS = 256
 """A hundred trees take half a millisecond for them, what a turn of a busy event loop takes anyway."""
+REFUSED = "refused"
+MISSING = "\ue000missing\ue000"
+"""What a missing text is in a graph, which has no other; two letters of nobody's make it no text of anybody's."""
 TIE = 1e-6
 """Classes closer than this to the highest probability are as likely as it is: the first of them is the label."""
 
@@ -49,6 +53,7 @@ class OnnxScorer:
         self._run: Callable[..., list[Any]] = session.run
         self._types = {tensor.name: _DTYPES[tensor.type] for tensor in session.get_inputs()}
         self._is_matrix = list(self._types) == [MATRIX]
+        self._refuses = [REFUSED] if any(output.name == REFUSED for output in session.get_outputs()) else []
         self._picks_highest = compilation.labels == "highest"
         self._classes = np.array(signature.classes or (), dtype=_label_dtype(signature))
         self._integral = next(one.dtype == "int64" for one in signature.outputs if one.name == "predict")
@@ -61,7 +66,7 @@ class OnnxScorer:
         return True
 
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
-        """Predict, and where asked for give probabilities or distances."""
+        """Predict, and where asked for give probabilities or distances; raises ValueError where the model would."""
         return self._score(self._feed(columns), wanted)
 
     def score_together(self, parts: Sequence[Columns], wanted: frozenset[Wanted]) -> list[Scores]:
@@ -75,8 +80,11 @@ class OnnxScorer:
     def _score(self, feed: dict[str, np.ndarray], wanted: frozenset[Wanted]) -> Scores:
         if self._is_matrix:
             self._check(feed[MATRIX], self._nullable)
-        asked = list(dict.fromkeys(["predict_proba" if self._picks_highest else "predict", *(wanted - {"predict"})]))
-        given = dict(zip(asked, self._run(asked, feed), strict=True))
+        asked = dict.fromkeys(["predict_proba" if self._picks_highest else "predict", *(wanted - {"predict"})])
+        names: list[str] = [*asked, *self._refuses]
+        given = dict(zip(names, self._run(names, feed), strict=True))
+        if self._refuses and given[REFUSED].any():
+            raise ValueError("a number is not finite, or too large for the model")
         probabilities, distances = given.get("predict_proba"), given.get("distances")
         return Scores(
             predictions=self._highest(probabilities) if self._picks_highest else self._plain(given["predict"]),
@@ -100,7 +108,9 @@ class OnnxScorer:
         }
 
     def _check(self, numbers: np.ndarray, nullable: Any) -> None:
-        """Raise `ValueError` for numbers that the original refuses, as it does."""
+        """Raise `ValueError` for numbers that the original refuses, as it does; a graph may know better."""
+        if self._refuses:
+            return
         # A NaN compares to nothing: where one may be missing it is looked for by itself, which is rare.
         fits = np.abs(numbers) <= self._largest
         if not fits.all() and not (fits | (nullable & np.isnan(numbers))).all():
@@ -127,9 +137,9 @@ _DTYPES: dict[str, Any] = {
 
 
 def _as(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """The column in the graph's type; a missing text is the empty one, as the graph has no other."""
+    """The column in the graph's type."""
     if dtype is object:
-        return np.array(["" if value is None else value for value in array.tolist()], dtype=object)
+        return np.array([MISSING if value is None else value for value in array.tolist()], dtype=object)
     return array.astype(dtype)
 
 

@@ -1,0 +1,137 @@
+"""The child's task `convert`: load -> rows that would break it -> candidates -> the first that answers the same."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from modelcast_runtime import contract
+from modelcast_runtime.bundle import BundleError
+from modelcast_runtime.columns import Columns
+from modelcast_runtime.contract import Compilation, Wanted
+from modelcast_runtime.formats.onnx import OnnxScorer
+from modelcast_runtime.golden import compare
+from modelcast_runtime.payload import decode_rows
+
+from . import candidates, faults, parity
+from .breaking_rows import BreakingRows, breaking_rows
+from .candidates import Candidate
+from .far_rows import Far, ask, far_rows
+from .messages import Answer, ConvertRequest, left
+from .parity import Verdict
+
+_NEAR = 1e-5
+
+
+def main(arguments: list[str]) -> int:
+    """Read the request file, write the answer file and, where one is proven, the graph."""
+    request_file, answer_file = map(Path, arguments)
+    request = contract.decode(request_file.read_bytes(), ConvertRequest)
+    try:
+        answer = Answer(status="converted", compilation=convert(request))
+    except SystemExit as end:
+        answer = Answer(status="refused", refused=left("compile", "scoring the model", end))
+    answer_file.write_bytes(contract.encode(answer))
+    return 0
+
+
+def convert(request: ConvertRequest) -> Compilation:
+    """The story of one model: the graph in its place and its proof, or the reason why it stays native."""
+    model = _load(request)
+    rows = breaking_rows(model, request.signature, request.golden, _sample(request))
+    far = far_rows(model, request.signature, request.golden, _wanted(request))
+    failed: list[str] = []
+    for candidate in candidates.of(model, request.signature, request.task):
+        tried = _try(candidate, rows, far, request)
+        if isinstance(tried, Compilation):
+            return tried
+        failed.append(tried)
+    return Compilation(backend="native", reason=failed[0], probes=rows.columns.rows)
+
+
+def _try(candidate: Candidate, rows: BreakingRows, far: tuple[Far, ...], request: ConvertRequest) -> Compilation | str:
+    """The proof, and the graph in its place; or why this way does not lead there."""
+    plain = Compilation(backend="onnxruntime", reason="")
+    try:
+        graph = candidate.make()
+        scorer = OnnxScorer(graph, request.signature, plain)
+        scores = scorer.score(rows.columns, _wanted(request))
+    except Exception as error:  # noqa: BLE001 - whatever the converter and the runtime raise: this is no way
+        return faults.unconvertible(error)
+    verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, candidate.precision)
+    if not verdict.equal:
+        return faults.different(verdict.differences, rows.columns.rows)
+    apart = _apart(scorer, candidate, rows, far, request)
+    if apart is not None:
+        return apart
+    proof = _proof(candidate, verdict, rows)
+    try:
+        _replay(graph, proof, request)
+    except BundleError as differs:
+        return str(differs)
+    Path(request.target).write_bytes(graph)
+    return proof
+
+
+def _replay(graph: bytes, proof: Compilation, request: ConvertRequest) -> None:
+    """Raise `BundleError` where a golden row does not come again: a tie among them may be broken otherwise."""
+    golden = msgspec.structs.replace(request.golden, tolerance=_NEAR)
+    scorer = OnnxScorer(graph, request.signature, proof)
+    compare(scorer.score(decode_rows(golden.rows, request.signature), _wanted(request)), golden)
+
+
+def _proof(candidate: Candidate, verdict: Verdict, rows: BreakingRows) -> Compilation:
+    return Compilation(
+        backend="onnxruntime",
+        reason=f"equal answers on {rows.columns.rows} rows made to break it",
+        probes=rows.columns.rows,
+        ties=verdict.ties,
+        worst_difference=verdict.worst,
+        precision=candidate.precision,
+        labels=verdict.labels,
+        differences=verdict.differences,
+    )
+
+
+def _apart(
+    scorer: OnnxScorer, candidate: Candidate, rows: BreakingRows, far: tuple[Far, ...], request: ConvertRequest
+) -> str | None:
+    """Rows that only one of the two refuses, or far ones that they answer otherwise; None where there are none."""
+    refused = [
+        Far(columns=_row(rows.refused, at), kind=kind, answer=None) for at, kind in enumerate(rows.refused_kinds)
+    ]
+    for one in (*refused, *far):
+        answer = ask(scorer, one.columns, _wanted(request))
+        if (answer is None) != (one.answer is None):
+            return faults.refusing(one.kind, is_refused=answer is None)
+        if answer is None or one.answer is None:
+            continue
+        verdict = parity.judge(one.answer, answer, [one.kind], request.signature, request.task, candidate.precision)
+        if not verdict.equal:
+            return faults.different(verdict.differences, 1)
+    return None
+
+
+def _row(columns: Columns, at: int) -> Columns:
+    return Columns(1, {name: cells[at : at + 1] for name, cells in columns.arrays.items()})
+
+
+def _wanted(request: ConvertRequest) -> frozenset[Wanted]:
+    return frozenset(output.name for output in request.signature.outputs if output.name != "predict")
+
+
+def _load(request: ConvertRequest) -> Any:
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, request.code)
+    # Behind the model's own packages: what is in both is of the same version.
+    sys.path.append(request.converter)
+    import joblib
+
+    return joblib.load(request.model)
+
+
+def _sample(request: ConvertRequest) -> Any:
+    import joblib
+
+    file = Path(request.sample)
+    return joblib.load(file) if file.is_file() else None
