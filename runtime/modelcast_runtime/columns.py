@@ -213,8 +213,11 @@ def _planned(signature: Signature) -> _Plan:
 def _matrix(table: Table, plan: _Plan) -> np.ndarray | None:
     """All cells in one go, as [rows, columns]; None where one is missing or wrong: then the columns tell which."""
     if isinstance(table.values, np.ndarray):
-        # Turned back: what came as one tensor is that tensor again, without a copy.
-        return None if np.isnan(table.values).any() else np.ascontiguousarray(table.values.T, np.float64)
+        if np.isnan(table.values).any():
+            return None
+        # Turned back: what came as one tensor is that tensor again, without a copy, unless it is the body's own
+        # memory: a model may write to what it is given.
+        return np.require(table.values.T, np.float64, ("C", "W"))
     if not isinstance(table.values, ByRow):
         block = _floats(table, plan)
         return np.stack(list(block.values()), axis=1) if block else None

@@ -58,6 +58,8 @@ class NativeScorer:
 
         A part's dtypes depend on all of its own values (`41.5` makes whole numbers floats), never on its neighbours'.
         """
+        if len(parts) == 1:
+            return [self.score(parts[0], wanted)]
         rows = [self.rows(part) for part in parts]
         together: dict[Hashable, list[int]] = {}
         for index, given in enumerate(rows):
@@ -87,12 +89,9 @@ def _kind(rows: Any) -> Hashable:
 
 
 def _joined(rows: list[Any]) -> Any:
-    first = rows[0]
-    if len(rows) == 1:
-        return first
-    if isinstance(first, list):
+    if isinstance(rows[0], list):
         return [text for texts in rows for text in texts]
-    if isinstance(first, np.ndarray):
+    if isinstance(rows[0], np.ndarray):
         return np.concatenate(rows)
     import pandas as pd
 
