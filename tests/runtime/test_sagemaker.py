@@ -52,6 +52,7 @@ def message(answer: Any) -> str:
         (ROWS, JSON),
         (ROWS, ""),
         ([{"x": 0.5, "y": 1.5, "id": 7}, {"x": -2.0, "y": 0.25, "id": 8}], JSON),
+        ([{"x": [0.5], "y": 1.5}, {"x": -2.0, "y": [0.25]}], JSON),
         ({"instances": ROWS}, JSON),
         ({"dataframe_split": {"columns": ["y", "x"], "data": [[1.5, 0.5], [0.25, -2.0]]}}, JSON),
         (b"0.5,1.5\n-2,0.25\n", CSV),

@@ -13,7 +13,7 @@ from modelcast_runtime.asgi import Response
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Manifest
-from modelcast_runtime.dialects import Asked, Dialect, Request
+from modelcast_runtime.dialects import Asked, Dialect, Request, instances
 from modelcast_runtime.dialects.mlflow import CSV, JSON, MLflow, in_document, parse
 from modelcast_runtime.payload import Decoded
 from modelcast_runtime.schema import csv_field
@@ -65,7 +65,7 @@ class SageMaker(MLflow):
     def _json(self, body: bytes) -> Decoded:
         document = parse(body)
         if type(document) is list:
-            return self.reader.part("instances", document, "$")
+            return instances.decode(self.reader, document, "$")
         return in_document(document, self.reader)
 
     def _numpy(self, body: bytes) -> Decoded:
