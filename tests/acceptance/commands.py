@@ -190,3 +190,11 @@ def until(holds: Any, within_s: float = START_S) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it is still there, and is no zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -22,7 +22,7 @@ from modelcast_builder.notebooks import page as pages
 from modelcast_builder.notebooks.kernel import Place
 from nbformat import v4
 
-from tests.acceptance.commands import until
+from tests.acceptance.commands import is_alive, until
 
 INSIDE = Path(notebooks.__file__).parents[1] / "inside" / "__main__.py"
 
@@ -325,14 +325,6 @@ def test_a_notebook_that_takes_too_long_is_stopped_with_what_it_started(tmp_path
     assert said == ["working"]
     pid = int((tmp_path / "repo" / "pid").read_text())
     until(lambda: not is_alive(pid))
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it is still there, and is no zombie that waits for its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_a_kernel_that_dies_is_told_with_its_cell(tmp_path: Path, model_python: Path) -> None:

@@ -11,7 +11,7 @@ from modelcast_builder import own_process, smoke
 from modelcast_builder.environment import Environment, Lock
 from modelcast_builder.errors import BuildError
 
-from tests.acceptance.commands import until
+from tests.acceptance.commands import is_alive, until
 
 LEAVES = """
 import pathlib, subprocess, sys
@@ -20,14 +20,6 @@ pathlib.Path("left").write_text(str(left.pid))
 print("said", left.pid > 0)
 sys.exit("complained \u00e9")
 """
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it is still there, and is no zombie that waits for its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_what_it_left_behind_ends_with_it(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_everything_else_goes_through_the_application(sent: bytes) -> None:
         take = Answering()
         async with taking(take) as service:
             size = sent.partition(b"\r\n\r\n")[2]
-            assert answers(await service.talk(sent, 60))[-1].endswith(b"\r\n\r\n%d" % len(size))
+            assert answers(await service.talk(sent))[-1].endswith(b"\r\n\r\n%d" % len(size))
         assert take.taken == []
 
     asyncio.run(play())
@@ -161,10 +161,10 @@ def test_everything_else_goes_through_the_application(sent: bytes) -> None:
 def test_who_asks_to_close_is_answered_and_closed() -> None:
     async def play() -> None:
         async with taking(Answering()) as service:
-            (answer,) = answers(await service.talk(post(form=CLOSE), 60))
+            (answer,) = answers(await service.talk(post(form=CLOSE)))
             assert b"\r\nConnection: close\r\n" in answer
             assert answer.endswith(b"1 of [[1, 2]]")
-            answer = await service.talk(post().replace(b"HTTP/1.1", b"HTTP/1.0", 1), 60)
+            answer = await service.talk(post().replace(b"HTTP/1.1", b"HTTP/1.0", 1))
             assert answer.endswith(b"2 of [[1, 2]]")
 
     asyncio.run(play())
@@ -190,7 +190,7 @@ def test_the_last_request_of_a_worker_is_answered() -> None:
     async def play() -> None:
         async with taking(Answering()) as service:
             service.worker.max_requests = 1
-            (answer,) = answers(await service.talk(post(), 60))
+            (answer,) = answers(await service.talk(post()))
             assert b"\r\nConnection: close\r\n" in answer
             assert not service.worker.alive
 
@@ -245,7 +245,7 @@ def test_a_header_that_would_begin_another_is_a_500() -> None:
 
     async def play() -> None:
         async with taking(take) as service:
-            assert problem(await service.talk(post(), 60))["status"] == 500
+            assert problem(await service.talk(post()))["status"] == 500
 
     asyncio.run(play())
 
@@ -304,7 +304,7 @@ def test_a_hook_of_gunicorns_own_sees_every_request() -> None:
         take, seen = Answering(), []
         async with taking(take) as service:
             service.worker.cfg.set("pre_request", lambda _, request: seen.append(request.path))
-            assert answers(await service.talk(post(form=CLOSE), 60))[0].endswith(b"\r\n\r\n8")
+            assert answers(await service.talk(post(form=CLOSE)))[0].endswith(b"\r\n\r\n8")
         assert (take.taken, seen) == ([], ["/predict"])
 
     asyncio.run(play())
