@@ -127,7 +127,7 @@ def test_verdicts_are_ratios_within_the_run() -> None:
 def test_a_run_of_nothing_has_no_verdict() -> None:
     found = verdicts(Results(machine=MACHINE, seconds=5))
     assert {(one.got, one.met) for one in found} == {("not measured", "")}
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 def test_results_are_read_as_they_were_saved(tmp_path: Path) -> None:
