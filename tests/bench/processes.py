@@ -90,15 +90,16 @@ class Running:
 
     def end(self) -> None:
         """Politely, then for good."""
-        pids = self.pids()
+        known = self.pids()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_S)
-        for pid in pids:
-            if self.process.pid in (pid, _session(pid)):
+        while left := [pid for pid in {*known, *self.pids()} if _lives(pid)]:
+            for pid in left:  # some are started while the others are told
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            time.sleep(_PAUSE_S)
         self.process.wait()
 
     def _last_line(self) -> str:
@@ -146,9 +147,10 @@ def _pss_kb(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def _session(pid: int) -> int:
+def _lives(pid: int) -> bool:
+    """Whether it is there, and not only waited for."""
     fields = _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
-    return int(fields[3]) if fields else 0
+    return bool(fields) and fields[0] != "Z"
 
 
 def _read(path: Path) -> str:

@@ -7,6 +7,7 @@ from tests.bench.models import MODELS
 from tests.bench.servers import SERVERS
 from tests.bench.targets import verdicts
 
+_ROUGH = "A short run, or one beside other work: its ratios are rough."
 Draw = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
 
 
@@ -41,6 +42,7 @@ def _where(results: Results) -> str:
     return (
         f"Measured {machine.at} on {machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}, "
         f"{results.seconds:g} s a figure. Load average of the machine before the run: {machine.load_average:g}."
+        + ("" if results.seconds >= 5 and machine.load_average < 1 else f" {_ROUGH}")
     )
 
 

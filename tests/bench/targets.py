@@ -94,6 +94,10 @@ TARGETS = (
         measure=_rate(CROWD), model="logistic", bound=0.4, theirs="echo",
     ),
     Target(
+        what="the lane against an echo that takes its own short way, RandomForest, one row, 16 clients, requests/s",
+        measure=_rate(CROWD), model="forest", bound=0.4, theirs="echo-direct",
+    ),
+    Target(
         what="p50 of RandomForest, one row, one client",
         measure=_p50(ALONE), model="forest", bound=0.4, is_least=False, theirs="fastapi",
     ),

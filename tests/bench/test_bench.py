@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from modelcast_builder.environment import locked
 
-from tests.bench import chart, run, tables, wrk
+from tests.bench import chart, processes, run, tables, wrk
 from tests.bench.__main__ import PAGE, main
 from tests.bench.environments import ROOT
 from tests.bench.figures import (
@@ -127,7 +129,7 @@ def test_verdicts_are_ratios_within_the_run() -> None:
 def test_a_run_of_nothing_has_no_verdict() -> None:
     found = verdicts(Results(machine=MACHINE, seconds=5))
     assert {(one.got, one.met) for one in found} == {("not measured", "")}
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 def test_results_are_read_as_they_were_saved(tmp_path: Path) -> None:
@@ -145,6 +147,13 @@ def test_tables_tell_everything_that_was_found() -> None:
     plain = tables.told(RESULTS, tables.plain)
     assert "### " not in plain
     assert re.search(r"^MLServer  +forest  3.00 ", plain, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("seconds", "load", "is_rough"), [(5, 0.1, False), (5, 3.0, True), (1, 0.1, True)])
+def test_a_short_run_and_a_busy_machine_are_said(seconds: float, load: float, is_rough: bool) -> None:
+    machine = replace(MACHINE, load_average=load)
+    told = tables.told(replace(RESULTS, seconds=seconds, machine=machine), tables.plain)
+    assert ("its ratios are rough" in told) is is_rough
 
 
 def test_the_picture_has_a_bar_a_figure_in_order() -> None:
@@ -242,6 +251,15 @@ def test_a_server_that_cannot_be_prepared_is_told_of_and_the_run_goes_on(monkeyp
         "logistic  ending  prepared",
         "logistic  ending  all: not measured: it ended with exit code 1: it said nothing",
     ]
+
+
+def test_nothing_of_a_server_outlives_it(tmp_path: Path) -> None:
+    stubborn = "(trap '' TERM; exec setsid sleep 60) & (trap '' TERM; exec sleep 60) & wait"
+    with processes.running(Command(arguments=("sh", "-c", stubborn)), 1, tmp_path / "log") as server:
+        while len(known := server.pids()) < 3:
+            time.sleep(0.01)
+        assert server.pss_mb() > 0
+    assert [pid for pid in known if processes._lives(pid)] == []
 
 
 def test_an_unknown_server_is_named(capsys: pytest.CaptureFixture[str]) -> None:

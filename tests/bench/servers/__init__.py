@@ -9,6 +9,7 @@ SERVERS: dict[str, Server] = {
         modelcast.COMPILED,
         modelcast.NATIVE,
         echo.SERVER,
+        echo.DIRECT,
         fastapi.SERVER,
         mlserver.SERVER,
         mlserver.IN_PROCESS,

@@ -1,6 +1,7 @@
-"""A fixed answer on modelcast's own worker, by modelcast's own `serve`: echo_service.py BUNDLE PORT WORKERS.
+"""A fixed answer on modelcast's own worker, by modelcast's own `serve`: echo_service.py BUNDLE PORT WORKERS WAY.
 
-The body is read and the answer has the bytes of one prediction's; nothing is decoded, scored, checked or counted.
+The body is read and the answer has the bytes of one prediction's; nothing is decoded, scored, checked or counted. WAY
+is `asgi`, an application as gunicorn calls one, or `direct`, from the connection as modelcast's own lanes answer.
 """
 
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from modelcast_runtime import answer, service
+from modelcast_runtime.asgi import Response
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.columns import Scores
 from modelcast_runtime.settings import read_settings
@@ -37,7 +39,9 @@ BODY = answer.encode(
     prediction_id=answer.new_prediction_id(),
     wanted=(),
 )
-HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+TYPE = (b"content-type", b"application/json")
+HEADERS = [TYPE, (b"content-length", b"%d" % len(BODY))]
+RESPONSE = Response(status=200, headers=(TYPE,), body=BODY)
 
 
 async def echo(scope, receive, send):
@@ -47,6 +51,12 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": BODY})
 
 
+def make_app(worker):
+    if sys.argv[4] == "direct":
+        worker.direct = {"/predict": lambda request, reply: reply(RESPONSE)}
+    return echo
+
+
 flags = {"host": "127.0.0.1", "port": int(sys.argv[2]), "workers": int(sys.argv[3])}
 settings = read_settings(os.environ, flags, manifest.service)
-sys.exit(service.serve(bundle, settings, make_app=lambda _: echo, make_store=lambda _: NoCounters()))
+sys.exit(service.serve(bundle, settings, make_app=make_app, make_store=lambda _: NoCounters()))
