@@ -10,7 +10,17 @@ from itertools import islice
 
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined, Template
-from modelcast_runtime.contract import Column, Golden, Manifest, Signature, Training, label_text, range_words
+from modelcast_runtime.contract import (
+    Column,
+    Golden,
+    Manifest,
+    Signature,
+    Training,
+    label_text,
+    proof_words,
+    range_words,
+    scored_by,
+)
 
 from modelcast_builder.environment import Lock
 
@@ -34,6 +44,8 @@ def render(manifest: Manifest, golden: Golden, lock: Lock) -> bytes:
         hidden=max(0, len(signature.inputs) - _MOST_COLUMNS),
         golden=golden,
         lock=lock,
+        scored_by=scored_by(manifest.compilation),
+        proof=list(proof_words(manifest.compilation)),
     )
     return page.encode()
 

@@ -51,13 +51,6 @@ def decide(
     return compiled
 
 
-def sentence(report: Compilation) -> str:
-    """The decision in a line, for the report."""
-    if report.backend == "native":
-        return f"native: {report.reason}"
-    return f"{report.backend}, {report.precision}: {report.reason}"
-
-
 def _tried(
     serving: Environment,
     asked: DescribeRequest,

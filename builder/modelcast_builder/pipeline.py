@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from modelcast_runtime import contract
 from modelcast_runtime.bundle import Bundle, open_bundle
 
 from modelcast_builder import (
@@ -59,7 +60,7 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 reporter.note("describe", note)
         with reporter.step("compile"):
             compiled = compilation.decide(serving, asked, described, config, settings, work)
-            reporter.say("compile", compilation.sentence(compiled.report))
+            reporter.say("compile", contract.scored_by(compiled.report))
         with reporter.step("seal"):
             facts = Facts(
                 name=name,

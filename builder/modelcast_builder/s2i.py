@@ -57,7 +57,7 @@ def bake(settings: BuildSettings) -> None:
 
 
 def finish(settings: BuildSettings, at: Places) -> None:
-    """After a build: write the labels, and keep the resolution that made its lock."""
+    """After a build: write the labels, keep the resolution that made its lock, and let the right command serve."""
     bundle = open_bundle(at.bundle)
     at.metadata.parent.mkdir(parents=True, exist_ok=True)
     at.metadata.write_bytes(contract.encode({"labels": [{name: text} for name, text in labels(bundle).items()]}))
@@ -65,6 +65,9 @@ def finish(settings: BuildSettings, at: Places) -> None:
     for file in remembered.files_of(settings.cache, lock_of(bundle.root)):
         (at.kept / remembered.FOLDER).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, at.kept / remembered.FOLDER / file.name)
+    if bundle.manifest.compilation.backend != "native" and settings.environment is not None:
+        # The model's environment stays for the next build; its command, the first on PATH, has no ONNX Runtime.
+        (settings.environment / "bin" / "modelcast-runtime").unlink(missing_ok=True)
 
 
 def save_artifacts(settings: BuildSettings, at: Places, out: BinaryIO) -> None:

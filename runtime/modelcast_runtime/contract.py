@@ -313,6 +313,28 @@ def range_words(column: Column, training: Training | None) -> Iterator[str]:
         yield f"{least:.6g} to {most:.6g} in training"
 
 
+def scored_by(compilation: Compilation) -> str:
+    """What runs the model, and why, in a sentence."""
+    precision = f" in {compilation.precision}" if compilation.precision else ""
+    return f"{compilation.backend}{precision}: {compilation.reason}"
+
+
+def proof_words(compilation: Compilation) -> Iterator[str]:
+    """What is to be known of the comparison with the original, where there was one."""
+    for one in compilation.differences:
+        allowed = f", {one.allowed:g} allowed" if one.allowed else ""
+        example = f" ({one.example})" if one.example else ""
+        differ = f"{one.rows} of {compilation.probes} rows differ"
+        yield f"{one.output}: {differ}, the largest difference is {one.worst:.3g}{allowed}{example}"
+    if compilation.ties:
+        yield f"{compilation.ties} ties: rows for which the original holds two classes equal"
+    if compilation.labels == "highest":
+        yield "labels are the first class of the highest probability"
+    if compilation.tools:
+        tools = ", ".join(f"{name} {version}" for name, version in sorted(compilation.tools.items()))
+        yield f"compiled by {tools}"
+
+
 def query_of(questions: Iterable[Question]) -> str:
     """The query of a `POST /predict` that asks all of them."""
     return "&".join(f"{question.key}=true" for question in questions)

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcast_runtime import contract, problems
 from modelcast_runtime.bundle import Bundle
-from modelcast_runtime.contract import Cell, Column, Dtype, Training, label_text, query_of, range_words
+from modelcast_runtime.contract import Cell, Column, Dtype, Training, label_text, query_of, range_words, scored_by
 
 EXAMPLES = 12
 """Golden rows that the page can be filled with."""
@@ -50,6 +50,7 @@ def facts(bundle: Bundle) -> dict[str, Any]:
     examples = [[_literal(cell) for cell in row] for row in bundle.golden.rows[:EXAMPLES]]
     return {
         "manifest": manifest,
+        "scored_by": scored_by(manifest.compilation),
         "digest": bundle.digest,
         "provenance": bundle.provenance(),
         "golden_rows": len(bundle.golden.rows),

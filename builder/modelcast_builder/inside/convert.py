@@ -133,5 +133,5 @@ def _load(request: ConvertRequest) -> Any:
 def _sample(request: ConvertRequest) -> Any:
     import joblib
 
-    file = Path(request.sample)
-    return joblib.load(file) if file.is_file() else None
+    file = request.sample
+    return joblib.load(file) if file is not None and Path(file).is_file() else None

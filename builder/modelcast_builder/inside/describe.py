@@ -72,5 +72,6 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     golden = goldens.answer(model, signature, chosen.rows)
     goldens.check_against_training(model, golden, chosen, taken.layout, rows)
     training = seen.describe(rows, columns)
-    samples.leave(rows.rows, Path(request.sample))
+    if request.sample is not None:
+        samples.leave(rows.rows, Path(request.sample))
     return Described(task=task, signature=signature, golden=golden, source=rows.source, training=training)

@@ -81,7 +81,7 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Rows that MLflow kept beside the model, as a table in JSON of orientation `split`."""
     sealed: str
     """Where the canonical model is written."""
-    sample: str
+    sample: str | None = None
     """Where rows of training are left for the proof of the compiled model; there may be none."""
 
 
@@ -108,7 +108,7 @@ class ConvertRequest(Contract, frozen=True, kw_only=True):
     signature: Signature
     task: Task
     golden: Golden
-    sample: str
+    sample: str | None = None
     """Rows of training as `describe` left them; there may be no such file."""
     target: str
     """Where the graph is written, if one is proven."""
