@@ -14,8 +14,6 @@ def register() -> None:
     from skl2onnx.common._registration import register_converter
 
     register_converter("SklearnSimpleImputer", _imputer, overwrite=True)
-    for name in ("KMeans", "MiniBatchKMeans", "BisectingKMeans"):
-        register_converter(f"Sklearn{name}", _k_means, overwrite=True)
 
 
 def _imputer(scope: Any, operator: Any, container: Any) -> None:
@@ -47,19 +45,3 @@ def _imputer(scope: Any, operator: Any, container: Any) -> None:
 
 def _text(missing: Any) -> str:
     return missing if isinstance(missing, str) else MISSING
-
-
-def _k_means(scope: Any, operator: Any, container: Any) -> None:
-    model, graph, given = operator.raw_operator, Graph(scope, container), operator.inputs[0]
-    kind = np.float64 if "Double" in type(given.type).__name__ else np.float32
-    rows = given.full_name
-    centers = np.asarray(model.cluster_centers_, dtype=kind)
-    products = graph.node("MatMul", rows, graph.constant(centers.T.copy()))
-    doubled = graph.node("Mul", products, graph.constant(kind(-2.0)))
-    norms = graph.constant((centers**2).sum(axis=1).reshape(1, -1))
-    # scikit-learn leaves out the row's own norm where it looks for the nearest: what overflows there decides.
-    nearest = graph.node("ArgMin", graph.node("Add", norms, doubled), axis=1, keepdims=0)
-    squares = graph.node("ReduceSum", graph.node("Mul", rows, rows), graph.constant(np.array([1])), keepdims=1)
-    distances = graph.node("Add", graph.node("Add", doubled, squares), norms)
-    graph.give(nearest, operator.outputs[0])
-    graph.give(graph.node("Sqrt", graph.node("Max", distances, graph.constant(kind(0.0)))), operator.outputs[1])
