@@ -233,7 +233,7 @@ def _moved(grid: Grid, columns_of_rows: np.ndarray, values: np.ndarray) -> Grid:
 
 
 def _met(compared: Compared, seen: np.ndarray) -> _Cuts:
-    """Every threshold once, with a row that comes by a node of it (any row, where none does)."""
+    """Every node that compares, with a row that comes by (any row, where none does)."""
     features, thresholds, rows = [], [], []
     for tree in compared.trees:
         with np.errstate(over="ignore"):
@@ -243,10 +243,9 @@ def _met(compared: Compared, seen: np.ndarray) -> _Cuts:
         thresholds.append(tree.threshold[inner])
         rows.append(by[inner])
     feature, threshold, row = (np.concatenate(parts) for parts in (features, thresholds, rows))
-    # Those that a row comes by first: np.unique keeps the first of each.
-    order = np.argsort(row < 0, kind="stable")
-    feature, threshold, row = feature[order], threshold[order], row[order]
-    _, first = np.unique(np.stack([feature.astype(np.float64), threshold], axis=1), axis=0, return_index=True)
+    # A node that a row comes by counts by itself, also where another compares with the same number.
+    which = np.stack([feature.astype(np.float64), threshold, row], axis=1)
+    _, first = np.unique(which, axis=0, return_index=True)
     first = first[np.isfinite(threshold[first])]
     return _Cuts(feature[first], threshold[first], np.maximum(row[first], 0), compared.trees[0].dtype)
 
