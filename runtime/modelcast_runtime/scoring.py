@@ -116,8 +116,8 @@ class Scoring(ABC):
         ]
         try:
             self._observer.scored_together(seen)
-        except Exception:
-            _log.exception("what was scored could not be counted")  # whoever waits must be told all the same
+        except Exception:  # noqa: BLE001 - a model may give anything, and whoever waits must be told
+            _log.exception("what was scored could not be counted")
         for one, outcome in zip(batch, outcomes, strict=True):
             one.done(outcome)
 
