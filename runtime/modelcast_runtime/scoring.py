@@ -70,10 +70,31 @@ class Scoring(ABC):
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="score")
         self._scorer = scorer
         self._observer = observer
+        self._waiting: list[Waiting] = []
+        self._is_due = False
+
+    def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
+        """Score and observe these rows with all others of this turn of the event loop.
+
+        `done` is called later, or in here where this is the last thing to be done in this turn.
+        """
+        self._waiting.append(Waiting(rows, wanted, done))
+        if self._is_due:
+            return
+        loop: Any = asyncio.get_running_loop()
+        if getattr(loop, "_ready", True):  # asyncio's own queue: something else is still to come in this turn
+            self._is_due = True
+            loop.call_soon(self._turn_ended)
+        else:
+            self._start()
+
+    def _turn_ended(self) -> None:
+        self._is_due = False
+        self._start()
 
     @abstractmethod
-    def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
-        """Score and observe these rows; `done` is called later, or in here where nobody else can be waited for."""
+    def _start(self) -> None:
+        """Score those who wait, as far as the model may be asked now."""
 
     async def score(self, rows: Decoded, wanted: frozenset[Wanted]) -> Outcome:
         """The same for a coroutine."""
@@ -88,13 +109,15 @@ class Scoring(ABC):
 
     def _tell(self, batch: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
         """Count what was scored, in one go, then tell everybody."""
-        self._observer.scored_together(
-            [
-                Seen(one.rows.columns.rows, outcome.predictions, one.rows.missing, one.rows.unseen)
-                for one, outcome in zip(batch, outcomes, strict=True)
-                if isinstance(outcome, Scores)
-            ]
-        )
+        seen = [
+            Seen(one.rows.columns.rows, outcome.predictions, one.rows.missing, one.rows.unseen)
+            for one, outcome in zip(batch, outcomes, strict=True)
+            if isinstance(outcome, Scores)
+        ]
+        try:
+            self._observer.scored_together(seen)
+        except Exception:  # noqa: BLE001 - a model may give anything, and whoever waits must be told
+            _log.exception("what was scored could not be counted")
         for one, outcome in zip(batch, outcomes, strict=True):
             one.done(outcome)
 
@@ -105,36 +128,19 @@ def create_scoring(scorer: Scorer, observer: Observer) -> Scoring:
 
 
 class TurnScoring(Scoring):
-    """What arrives in one turn of the event loop is one call; what is large is scored beside it."""
+    """What arrives in one turn of the event loop is one call, on the loop; what is large is scored beside it."""
 
-    def __init__(self, scorer: Scorer, observer: Observer) -> None:
-        """For a model that answers in microseconds."""
-        super().__init__(scorer, observer)
-        self._waiting: list[Waiting] = []
-
-    def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
-        """Score with all others of this turn; at once, where this is the last thing that the loop has to do in it."""
-        one = Waiting(rows, wanted, done)
-        if rows.columns.rows > self._scorer.inline_rows:
-            self._beside(one)
-            return
-        loop: Any = asyncio.get_running_loop()
-        self._waiting.append(one)
-        if len(self._waiting) > 1:
-            return
-        if getattr(loop, "_ready", True):  # asyncio's own queue: something else is still to come in this turn
-            loop.call_soon(self._score_turn)
-        else:
-            self._score_turn()
-
-    def _score_turn(self) -> None:
+    def _start(self) -> None:
         waiting, self._waiting = self._waiting, []
         for batch in _shared(waiting, self._scorer.inline_rows):
-            self._tell(batch, scored(self._scorer, batch))
+            if batch[0].rows.columns.rows > self._scorer.inline_rows:
+                self._beside(batch)
+            else:
+                self._tell(batch, scored(self._scorer, batch))
 
-    def _beside(self, one: Waiting) -> None:
-        future = asyncio.get_running_loop().run_in_executor(self.threads, scored, self._scorer, [one])
-        future.add_done_callback(lambda ended: self._tell([one], ended.result()))
+    def _beside(self, batch: Sequence[Waiting]) -> None:
+        future = asyncio.get_running_loop().run_in_executor(self.threads, scored, self._scorer, batch)
+        future.add_done_callback(lambda ended: self._tell(batch, ended.result()))
 
 
 class GatheredScoring(Scoring):
@@ -145,14 +151,8 @@ class GatheredScoring(Scoring):
         super().__init__(scorer, observer)
         self._longest_wait_s = longest_wait_s
         self._gathers = scorer.gathers()
-        self._waiting: list[Waiting] = []
         self._began: list[float] = []
         self._patience: asyncio.TimerHandle | None = None
-
-    def submit(self, rows: Decoded, wanted: frozenset[Wanted], done: Done) -> None:
-        """Score at once where nothing runs, else with all others that wait."""
-        self._waiting.append(Waiting(rows, wanted, done))
-        self._start()
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()

@@ -212,6 +212,17 @@ def test_a_row_that_the_model_refuses_is_its_own_requests_only(make: Any) -> Non
     assert sorted(count for told in asking.counted.told for count in told) == [1, 1, 1]
 
 
+def test_what_cannot_be_counted_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> Asking:
+        asking = Asking(TurnScoring, Doubling(inline_rows=4))
+        asking.counted.told = cast(Any, None)
+        asking.submit("a", 1)
+        return asking
+
+    assert asyncio.run(play()).answer("a") == [2]
+    assert "what was scored could not be counted" in caplog.text
+
+
 def test_what_comes_while_a_native_model_is_asked_is_its_next_call() -> None:
     scorer = Doubling()
 
