@@ -27,8 +27,8 @@ class V2(Dialect):
         self.paths = tuple(f"{path}/infer" for path in model_paths(manifest))
         self._manifest = manifest
         self._given = tuple(output.name for output in manifest.signature.outputs)
-        self._terms = v2_rows.Terms(
-            manifest.signature, settings.extra_inputs == "ignore", max_rows=settings.limits.rows
+        self._terms = v2_rows.Terms.of(
+            manifest.signature, ignores_extra=settings.extra_inputs == "ignore", max_rows=settings.limits.rows
         )
 
     def glance(self, headers: dict[bytes, bytes], query: bytes) -> None:
@@ -37,10 +37,10 @@ class V2(Dialect):
     def read(self, request: Request) -> Asked:
         """The envelope, then the tensors in it."""
         envelope = v2_request.read(request.body, request.headers, self._given)
-        wanted = frozenset(name for name in self._given if name in dict(envelope.outputs))
+        asked = [name for name, _ in envelope.outputs]
         return Asked(
             rows=v2_rows.read(envelope, self._terms),
-            wanted=wanted - {"predict"},
+            wanted=frozenset(name for name in self._given if name in asked and name != "predict"),
             notes=v2_answer.Notes(envelope.identity, envelope.outputs),
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from modelcast_runtime import problems
 from modelcast_runtime.columns import Locate, Table, to_arrays, with_nulls
-from modelcast_runtime.contract import Column, Dtype, Signature
+from modelcast_runtime.contract import Dtype, Signature
 from modelcast_runtime.dialects import v2_tensors
 from modelcast_runtime.dialects.v2_metadata import MATRIX, takes_matrix
 from modelcast_runtime.dialects.v2_problems import wrong_tensor
@@ -28,11 +28,27 @@ _TAKEN: dict[Dtype, tuple[str, ...]] = {
 
 
 class Terms(NamedTuple):
-    """What the tensors must fit."""
+    """What the tensors must fit; made once, as a wide signature is long to look through."""
 
     signature: Signature
     ignores_extra: bool
     max_rows: int
+    names: tuple[str, ...]
+    takes_matrix: bool
+    has_whole: bool
+    """Whether an input is one of whole numbers."""
+
+    @classmethod
+    def of(cls, signature: Signature, *, ignores_extra: bool, max_rows: int) -> "Terms":
+        """The terms of one model under the settings in force."""
+        return cls(
+            signature,
+            ignores_extra,
+            max_rows,
+            names=tuple(column.name for column in signature.inputs),
+            takes_matrix=takes_matrix(signature),
+            has_whole=any(column.dtype == "int64" for column in signature.inputs),
+        )
 
 
 def read(envelope: Envelope, terms: Terms) -> Decoded:
@@ -45,25 +61,25 @@ def read(envelope: Envelope, terms: Terms) -> Decoded:
 
 def _matrix(envelope: Envelope, terms: Terms) -> Head | None:
     """The tensor of all columns: the one that is called so, or by the convention `np` the only one."""
-    if not takes_matrix(terms.signature):
+    if not terms.takes_matrix:
         return None
     heads = envelope.heads
     if len(heads) == 1 and "np" in (envelope.content_type, heads[0].content_type):
         return heads[0]
-    is_column = any(column.name == MATRIX for column in terms.signature.inputs)
-    return next((head for head in heads if head.name == MATRIX and (len(heads) == 1 or not is_column)), None)
+    named = next((head for head in heads if head.name == MATRIX), None)
+    is_column = len(heads) > 1 and MATRIX in terms.names
+    return None if is_column else named
 
 
 def _of_matrix(head: Head, heads: Sequence[Head], terms: Terms) -> Table:
-    names = [column.name for column in terms.signature.inputs]
     others = [other for other in heads if other is not head]
     if others and not terms.ignores_extra:
         raise problems.extra_input(f"{others[0].at}.name", [MATRIX], "another name")
     _check_datatype(head, _TAKEN["float64"])
-    rows, width = _matrix_shape(head, names)
+    rows, width = _matrix_shape(head, terms.names)
     _check_rows(head, rows, terms)
     tensor = v2_tensors.read(head)
-    return Table(rows, _split(tensor.values, width, terms.signature), _in_matrix(head, tensor, names))
+    return Table(rows, _split(tensor.values, width, terms), _in_matrix(head, tensor, terms.names))
 
 
 def _matrix_shape(head: Head, names: Sequence[str]) -> tuple[int, int]:
@@ -79,14 +95,13 @@ def _matrix_shape(head: Head, names: Sequence[str]) -> tuple[int, int]:
     return head.shape[0], width
 
 
-def _split(values: Values, width: int, signature: Signature) -> Any:
+def _split(values: Values, width: int, terms: Terms) -> Any:
     """Columns of the flat values: views, as long as they are numbers."""
     if isinstance(values, list):
         return [values[index::width] for index in range(width)]
     matrix = values.reshape(-1, width).T
-    has_whole = any(column.dtype == "int64" for column in signature.inputs)
     # Beyond 2**53 not every whole number is a float: what an integer input gets is not made one.
-    return matrix if has_whole else matrix.astype(np.float64, copy=False)
+    return matrix if terms.has_whole else matrix.astype(np.float64, copy=False)
 
 
 def _in_matrix(head: Head, tensor: Tensor, names: Sequence[str]) -> Locate:
@@ -112,13 +127,12 @@ def _of_columns(heads: Sequence[Head], terms: Terms) -> Table:
         if _column_rows(head) != rows:
             raise wrong_tensor(f"{head.at}.shape[0]", f"{rows}, as in {found[0].at}", "another number")
     tensors = [v2_tensors.read(head) for head in found]
-    names = [column.name for column in terms.signature.inputs]
-    return Table(rows, _joined([one.values for one in tensors], terms.signature.inputs), _in_columns(tensors, names))
+    return Table(rows, _joined([one.values for one in tensors], terms), _in_columns(tensors, terms.names))
 
 
 def _by_name(heads: Sequence[Head], terms: Terms) -> list[Head]:
     """The tensor of every input, in the signature's order."""
-    names = [column.name for column in terms.signature.inputs]
+    names = terms.names
     found: dict[str, Head] = {}
     for head in heads:
         if head.name in found:
@@ -126,7 +140,7 @@ def _by_name(heads: Sequence[Head], terms: Terms) -> list[Head]:
         found[head.name] = head
     extra = next((head for head in heads if head.name not in names), None)
     if extra is not None and not terms.ignores_extra:
-        known = [MATRIX, *names] if takes_matrix(terms.signature) else names
+        known = [MATRIX, *names] if terms.takes_matrix else names
         raise problems.extra_input(f"{extra.at}.name", known, "another name")
     if missing := [name for name in names if name not in found]:
         raise problems.missing_input("$.inputs", missing)
@@ -139,9 +153,9 @@ def _column_rows(head: Head) -> int:
     return head.shape[0]
 
 
-def _joined(values: Sequence[Values], inputs: Sequence[Column]) -> Any:
+def _joined(values: Sequence[Values], terms: Terms) -> Any:
     """One array of all columns where all of them are numbers, else lists that are checked one by one."""
-    if all(isinstance(one, np.ndarray) for one in values) and all(column.dtype != "int64" for column in inputs):
+    if not terms.has_whole and all(isinstance(one, np.ndarray) for one in values):
         return np.array(values, dtype=np.float64)
     return [with_nulls(one) if isinstance(one, np.ndarray) else one for one in values]
 
