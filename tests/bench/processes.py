@@ -19,7 +19,8 @@ from tests.bench.wires import Answer, Request
 
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = _CORES[0], _CORES[-1]
-READY_S = 120
+READY_S = 240
+"""Four workers that import scikit-learn on one core of a busy machine were seen to take over two minutes."""
 STOP_S = 15
 _PAUSE_S = 0.01
 _PORTS = 4

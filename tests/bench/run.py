@@ -114,31 +114,37 @@ def _prepared(subject: Subject) -> Launch:
 
 
 def _measured(subject: Subject, launch: Launch, plan: Plan) -> Iterator[Found]:
-    try:
-        if subject.case.model.name == WEIGHED and subject.server.is_scored:
-            yield _weighed(subject, launch)
-        with _started(subject, launch, workers=1) as server:
-            seconds = server.ready(subject.request(ALONE))
-            yield Start(
-                server=subject.server.name,
-                model=subject.case.model.name,
-                seconds=seconds,
-                has_sklearn=server.has_mapped("/sklearn/"),
-            )
-            for load in _loads(subject.server):
-                yield _loaded(subject, server, load, plan)
-    except Unavailable as error:
-        yield subject.lacks(str(error))
+    """One part that fails keeps no other from being measured."""
+    parts = [_timed(subject, launch, plan)]
+    if subject.case.model.name == WEIGHED and subject.server.is_scored:
+        parts.insert(0, _weighed(subject, launch))
+    for part in parts:
+        try:
+            yield from part
+        except (Unavailable, OSError, HTTPException, subprocess.CalledProcessError, ValueError) as error:
+            yield subject.lacks(_reason(error))
 
 
-def _weighed(subject: Subject, launch: Launch) -> Found:
-    """With several workers, after some hundred answers: each of them has scored by then."""
+def _timed(subject: Subject, launch: Launch, plan: Plan) -> Iterator[Found]:
+    """Its start, and each load."""
+    with _started(subject, launch, workers=1) as server:
+        seconds = server.ready(subject.request(ALONE))
+        yield Start(
+            server=subject.server.name,
+            model=subject.case.model.name,
+            seconds=seconds,
+            has_sklearn=server.has_mapped("/sklearn/"),
+        )
+        for load in _loads(subject.server):
+            yield _loaded(subject, server, load, plan)
+
+
+def _weighed(subject: Subject, launch: Launch) -> Iterator[Found]:
+    """Its memory with several workers, after two seconds of load: each of them has scored by then."""
     with _started(subject, launch, workers=WORKERS) as server:
         server.ready(subject.request(ALONE))
         wrk.run(server.url, _script(subject, ALONE), clients=16, seconds=2, core=processes.CLIENT_CORE)
-        return Memory(
-            server=subject.server.name, model=subject.case.model.name, workers=WORKERS, pss_mb=server.pss_mb()
-        )
+        yield Memory(server=subject.server.name, model=subject.case.model.name, workers=WORKERS, pss_mb=server.pss_mb())
 
 
 def _started(subject: Subject, launch: Launch, *, workers: int) -> AbstractContextManager[Running]:
