@@ -111,7 +111,24 @@ def _kinds(model: Any) -> Make:
 
 def _mail(model: Any) -> Make:
     draw = np.random.default_rng(0)
-    words = "free money win prize now click meeting report monday lunch project budget call mom love dinner".split()
+    words = [
+        "free",
+        "money",
+        "win",
+        "prize",
+        "now",
+        "click",
+        "meeting",
+        "report",
+        "monday",
+        "lunch",
+        "project",
+        "budget",
+        "call",
+        "mom",
+        "love",
+        "dinner",
+    ]
     texts = [" ".join(draw.choice(words, draw.integers(3, 12))) for _ in range(200)]
     answers = np.array(["spam" if "free" in text or "win" in text else "ham" for text in texts])
     return lambda: Trained(model.fit(texts, answers), texts)
@@ -128,7 +145,10 @@ def _one(model: Any) -> Make:
     return lambda: Trained(model.fit(rows[:, 2:3], answers), rows[:, 2:3])
 
 
-_members = [("forest", ensemble.RandomForestClassifier(10, random_state=0)), ("line", _scaled(linear.LogisticRegression()))]
+_members = [
+    ("forest", ensemble.RandomForestClassifier(10, random_state=0)),
+    ("line", _scaled(linear.LogisticRegression())),
+]
 _numbered = [("tree", tree.DecisionTreeRegressor(max_depth=4)), ("line", linear.Ridge())]
 
 MODELS: dict[str, Make] = {
@@ -156,7 +176,9 @@ MODELS: dict[str, Make] = {
     "AdaBoostClassifier": _tumours(ensemble.AdaBoostClassifier(n_estimators=TREES, random_state=0)),
     "BaggingClassifier": _tumours(ensemble.BaggingClassifier(random_state=0)),
     "StandardScaler + KNeighborsClassifier": _flowers(_scaled(neighbors.KNeighborsClassifier())),
-    "StandardScaler + MLPClassifier": _flowers(_scaled(neural_network.MLPClassifier((16,), max_iter=400, random_state=0))),
+    "StandardScaler + MLPClassifier": _flowers(
+        _scaled(neural_network.MLPClassifier((16,), max_iter=400, random_state=0))
+    ),
     "CalibratedClassifierCV": _flowers(calibration.CalibratedClassifierCV(svm.LinearSVC(), cv=3)),
     "StackingClassifier": _tumours(ensemble.StackingClassifier(_members, cv=3)),
     "VotingClassifier, soft": _tumours(ensemble.VotingClassifier(_members, voting="soft")),
@@ -196,9 +218,7 @@ MODELS: dict[str, Make] = {
         make_pipeline(steps.StandardScaler(), decomposition.PCA(5), linear.LogisticRegression())
     ),
     "StandardScaler + PCA + RandomForestClassifier": _tumours(
-        make_pipeline(
-            steps.StandardScaler(), decomposition.PCA(5), ensemble.RandomForestClassifier(10, random_state=0)
-        )
+        make_pipeline(steps.StandardScaler(), decomposition.PCA(5), ensemble.RandomForestClassifier(10, random_state=0))
     ),
     "PolynomialFeatures + LogisticRegression": _flowers(
         make_pipeline(steps.StandardScaler(), steps.PolynomialFeatures(2), linear.LogisticRegression(max_iter=500))

@@ -81,7 +81,9 @@ def changed(graph: bytes) -> Iterator[bytes]:
     (splits,) = _splits(onnx.load_from_string(graph))
     for at in draw.choice(len(splits), CHANGED, replace=False):
         proto = onnx.load_from_string(graph)
-        (tensor,) = (attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.name == "nodes_splits")
+        (tensor,) = (
+            attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.name == "nodes_splits"
+        )
         values = onnx.numpy_helper.to_array(tensor).copy()
         left = np.float32(values[at])  # the largest number of 32 bits that goes left
         left = np.nextafter(left, np.float32(-np.inf)) if left > values[at] else left
@@ -93,7 +95,9 @@ def changed(graph: bytes) -> Iterator[bytes]:
 def _splits(proto: Any) -> list[Any]:
     import onnx
 
-    found = [attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.name == "nodes_splits"]
+    found = [
+        attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.name == "nodes_splits"
+    ]
     return [onnx.numpy_helper.to_array(tensor) for tensor in found]
 
 
