@@ -64,7 +64,7 @@ class Straddling:
                 yield from self._around(one, seen)
 
     def _around(self, compared: Compared, seen: np.ndarray) -> Iterator[Part]:
-        cuts = _met(compared, seen)
+        cuts = _met(compared, seen, self._generator)
         if len(cuts.feature) > _MOST:
             cuts = cuts.take(np.sort(self._generator.choice(len(cuts.feature), _MOST, replace=False)))
         drivers = self._drivers(compared.see, seen)
@@ -232,12 +232,12 @@ def _moved(grid: Grid, columns_of_rows: np.ndarray, values: np.ndarray) -> Grid:
     return Grid(tuple(arrays))
 
 
-def _met(compared: Compared, seen: np.ndarray) -> _Cuts:
+def _met(compared: Compared, seen: np.ndarray, generator: np.random.Generator) -> _Cuts:
     """Every node that compares, with a row that comes by (any row, where none does)."""
     features, thresholds, rows = [], [], []
     for tree in compared.trees:
         with np.errstate(over="ignore"):
-            by = tree.passing(seen.astype(tree.dtype))
+            by = tree.passing(seen.astype(tree.dtype), generator)
         inner = tree.inner()
         features.append(tree.feature[inner])
         thresholds.append(tree.threshold[inner])

@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+_TRIES = 8
+"""How many other rows are looked at for a node whose first one tells nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -15,23 +18,63 @@ class Tree:
     threshold: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    values: np.ndarray
+    """[nodes, numbers]: what a leaf answers."""
     dtype: Literal["float32", "float64"]
 
     def inner(self) -> np.ndarray:
         """The nodes that compare."""
         return np.flatnonzero(self.left >= 0)
 
-    def passing(self, rows: np.ndarray) -> np.ndarray:
-        """For every node the index of one row that comes by, or -1; `rows` are of `dtype`."""
+    def passing(self, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """For every node the index of a row that comes by, or -1; `rows` are of `dtype`.
+
+        If there is any, it is one whose answer depends on the node: where both ways end in equal leaves, a wrong
+        threshold shows nothing.
+        """
+        chosen = self._by(rows, np.arange(len(rows)))
+        tells = self._tells(rows, chosen)
+        for _ in range(_TRIES):
+            if tells.all():
+                break
+            other = self._by(rows, generator.permutation(len(rows)))
+            better = ~tells & self._tells(rows, other)
+            chosen, tells = np.where(better, other, chosen), tells | better
+        return chosen
+
+    def _by(self, rows: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """For every node the last row, in this order, that comes by."""
         by = np.full(len(self.left), -1)
-        at, who = np.zeros(len(rows), dtype=np.intp), np.arange(len(rows))
+        at, who = np.zeros(len(rows), dtype=np.intp), order
         while len(who):
             by[at] = who
             goes_on = self.left[at] >= 0
-            at, who = at[goes_on], who[goes_on]
-            is_left = rows[who, self.feature[at]] <= self.threshold[at]
-            at = np.where(is_left, self.left[at], self.right[at])
+            at, who = self._next(rows, at[goes_on], who[goes_on]), who[goes_on]
         return by
+
+    def _next(self, rows: np.ndarray, at: np.ndarray, who: np.ndarray) -> np.ndarray:
+        is_left = rows[who, self.feature[at]] <= self.threshold[at]
+        return np.asarray(np.where(is_left, self.left[at], self.right[at]))
+
+    def _tells(self, rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """For every node whether its row would be answered otherwise on the other side; a leaf has no sides."""
+        tells = np.ones(len(self.left), dtype=bool)
+        nodes = np.flatnonzero((self.left >= 0) & (chosen >= 0))
+        ends = []
+        for children, reach in ((self.left, -np.inf), (self.right, np.inf)):
+            moved = rows[chosen[nodes]].copy()
+            threshold = self.threshold[nodes].astype(self.dtype)
+            moved[np.arange(len(nodes)), self.feature[nodes]] = np.nextafter(threshold, reach, dtype=self.dtype)
+            ends.append(self._leaves(moved, children[nodes]))
+        tells[nodes] = (self.values[ends[0]] != self.values[ends[1]]).any(axis=1)
+        return tells
+
+    def _leaves(self, rows: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """Where each row ends that starts at its node."""
+        at = start.copy()
+        while len(inner := np.flatnonzero(self.left[at] >= 0)):
+            at[inner] = self._next(rows, at[inner], inner)
+        return at
 
 
 def trees_of(estimator: Any) -> Iterator[Tree]:
@@ -61,7 +104,8 @@ def members_of(ensemble: Any) -> list[Any]:
 def _of_sklearn(tree: Any, features: Any = None) -> Tree:
     feature = np.maximum(tree.feature, 0)
     feature = feature if features is None else np.asarray(features)[feature]
-    return Tree(feature, tree.threshold, tree.children_left, tree.children_right, "float32")
+    values = tree.value.reshape(len(feature), -1)
+    return Tree(feature, tree.threshold, tree.children_left, tree.children_right, values, "float32")
 
 
 def _of_forest(forest: Any) -> Iterator[Tree]:
@@ -78,21 +122,24 @@ def _of_histogram(predictor: Any) -> Tree:
     left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.intp))
     # A category is no number: such a node is passed, and nothing is put beside its threshold.
     threshold = np.where(nodes["is_categorical"], np.nan, nodes["num_threshold"])
-    return Tree(nodes["feature_idx"].astype(np.intp), threshold, left, nodes["right"].astype(np.intp), "float64")
+    feature, right = nodes["feature_idx"].astype(np.intp), nodes["right"].astype(np.intp)
+    return Tree(feature, threshold, left, right, nodes["value"].reshape(-1, 1), "float64")
 
 
 def _stumps(edges: Any) -> Iterator[Tree]:
     for feature, of_feature in enumerate(edges):
         for edge in np.asarray(of_feature, dtype=np.float64):
-            yield _of_nodes([(feature, float(edge), 1, 2), (0, 0.0, -1, -1), (0, 0.0, -1, -1)], "float64")
+            yield _of_nodes(
+                [(feature, float(edge), 1, 2, 0.0), (0, 0.0, -1, -1, 0.0), (0, 0.0, -1, -1, 1.0)], "float64"
+            )
 
 
-_Node = tuple[int, float, int, int]
+_Node = tuple[int, float, int, int, float]
 
 
 def _of_nodes(nodes: list[_Node], dtype: Literal["float32", "float64"]) -> Tree:
-    feature, threshold, left, right = (np.array(part) for part in zip(*nodes, strict=True))
-    return Tree(feature.astype(np.intp), threshold.astype(np.float64), left, right, dtype)
+    feature, threshold, left, right, values = (np.array(part) for part in zip(*nodes, strict=True))
+    return Tree(feature.astype(np.intp), threshold.astype(np.float64), left, right, values.reshape(-1, 1), dtype)
 
 
 def _of_xgboost(booster: Any) -> Iterator[Tree]:
@@ -108,13 +155,13 @@ def _of_xgboost(booster: Any) -> Iterator[Tree]:
 def _add_xgboost(node: dict[str, Any], names: list[str] | None, nodes: dict[int, _Node]) -> None:
     """A row goes left where it is less than the threshold: at most the number before it."""
     if "leaf" in node:
-        nodes[node["nodeid"]] = (0, 0.0, -1, -1)
+        nodes[node["nodeid"]] = (0, 0.0, -1, -1, node["leaf"])
         return
     split = node["split"]
     feature = names.index(split) if names else int(split[1:])
     condition = node["split_condition"]
     before = np.nan if isinstance(condition, list) else np.nextafter(np.float32(condition), np.float32(-np.inf))
-    nodes[node["nodeid"]] = (feature, float(before), node["yes"], node["no"])
+    nodes[node["nodeid"]] = (feature, float(before), node["yes"], node["no"], 0.0)
     for child in node["children"]:
         _add_xgboost(child, names, nodes)
 
@@ -127,9 +174,9 @@ def _of_lightgbm(root: dict[str, Any]) -> Tree:
 
 def _add_lightgbm(node: dict[str, Any], nodes: list[_Node]) -> int:
     own = len(nodes)
-    nodes.append((0, 0.0, -1, -1))
+    nodes.append((0, 0.0, -1, -1, float(node.get("leaf_value", 0.0))))
     if "split_index" in node:
         threshold = float(node["threshold"]) if node["decision_type"] == "<=" else np.nan
         left, right = (_add_lightgbm(node[side], nodes) for side in ("left_child", "right_child"))
-        nodes[own] = (node["split_feature"], threshold, left, right)
+        nodes[own] = (node["split_feature"], threshold, left, right, 0.0)
     return own

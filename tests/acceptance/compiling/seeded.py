@@ -1,0 +1,123 @@
+"""Graphs that are wrong on purpose, each held against its original: how many were tried, and how many refused."""
+
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from child import become_the_child, part, request_for
+from models import MODELS
+
+INSIDE, CONVERTER = sys.argv[1:]
+CHANGED = 12
+FOREST, BOOSTING, TEXT = (
+    "StandardScaler + RandomForestClassifier", "HistGradientBoostingClassifier", "TfidfVectorizer + LogisticRegression",
+)  # fmt: skip
+
+
+class Proof:
+    """One original and its rows."""
+
+    def __init__(self, name: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.trained = MODELS[name]()
+            self.request = request_for(self.trained.model, self.trained.rows, CONVERTER, Path(folder))
+        self.rows = part("breaking_rows").breaking_rows(
+            self.trained.model, self.request.signature, self.request.golden, self.trained.rows
+        )
+
+    def refuses(self, graph: bytes, precision: str) -> bool:
+        """Whether these answers are told from the original's."""
+        from modelcast_runtime.columns import Columns
+        from modelcast_runtime.contract import Compilation
+        from modelcast_runtime.formats.onnx import OnnxScorer
+
+        scorer = OnnxScorer(graph, self.request.signature, Compilation(backend="onnxruntime", reason=""))
+        # A text of 100,000 letters makes onnxruntime pad every row of its call: they go some at a time.
+        answers = []
+        for start in range(0, self.rows.columns.rows, 200):
+            some = {name: cells[start : start + 200] for name, cells in self.rows.columns.arrays.items()}
+            count = len(next(iter(some.values())))
+            answers.append(scorer.score(Columns(count, some), frozenset({"predict_proba"})))
+        scores = type(answers[0])(
+            np.concatenate([each.predictions for each in answers]),
+            np.concatenate([each.probabilities for each in answers]),
+        )
+        verdict = part("parity").judge(
+            self.rows.reference, scores, self.rows.kinds, self.request.signature, self.request.task, precision
+        )
+        return not verdict.equal
+
+    def plain(self) -> bytes:
+        """What the converter makes by itself; numbers are rounded to 32 bits first."""
+        from skl2onnx import convert_sklearn
+        from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
+        from skl2onnx.sklapi import CastTransformer
+        from sklearn.pipeline import make_pipeline
+
+        signature, model = self.request.signature, self.trained.model
+        given = [("x0", StringTensorType([None, 1]))]
+        if signature.layout != "text":
+            given = [("rows", DoubleTensorType([None, len(signature.inputs)]))]
+            model = make_pipeline(CastTransformer(dtype=np.float32).fit(self.trained.rows), model)
+        options, versions = {id(model): {"zipmap": False}}, {"": 21, "ai.onnx.ml": 3}
+        proto = convert_sklearn(model, "model", given, options=options, target_opset=versions)
+        return bytes(part("graphs").finish(proto, signature, ("predict", "predict_proba")))
+
+    def exact(self) -> bytes:
+        """The graph that a build takes."""
+        return bytes(next(part("candidates").of(self.trained.model, self.request.signature, self.request.task)).make())
+
+
+def changed(graph: bytes) -> Iterator[bytes]:
+    """The graph with one threshold moved to the next number of 32 bits, for some of them."""
+    import onnx
+
+    draw = np.random.default_rng(0)
+    (splits,) = _splits(onnx.load_from_string(graph))
+    for at in draw.choice(len(splits), CHANGED, replace=False):
+        proto = onnx.load_from_string(graph)
+        (tensor,) = (
+            attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.name == "nodes_splits"
+        )
+        values = onnx.numpy_helper.to_array(tensor).copy()
+        left = np.float32(values[at])  # the largest number of 32 bits that goes left
+        left = np.nextafter(left, np.float32(-np.inf)) if left > values[at] else left
+        values[at] = np.nextafter(left, np.float32(draw.choice([-np.inf, np.inf])))
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, "splits"))
+        yield bytes(proto.SerializeToString())
+
+
+def _splits(proto: Any) -> list[Any]:
+    import onnx
+
+    found = [
+        attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.name == "nodes_splits"
+    ]
+    return [onnx.numpy_helper.to_array(tensor) for tensor in found]
+
+
+def main() -> None:
+    """All of them."""
+    warnings.simplefilter("ignore")
+    become_the_child(INSIDE, CONVERTER)
+    forest, boosting, text = Proof(FOREST), Proof(BOOSTING), Proof(TEXT)
+    told = {
+        "a scaler and a forest in 32 bits": [forest.refuses(forest.plain(), "float32")],
+        "words beside letters of other alphabets": [text.refuses(text.plain(), "float32")],
+        "a boosting in 32 bits": [boosting.refuses(boosting.plain(), "float32")],
+        # From here on the converter has our trees in the place of its own.
+        "the graphs that a build takes": [proof.refuses(proof.exact(), "float64") for proof in (forest, boosting)],
+        "a changed threshold": [
+            proof.refuses(graph, "float64") for proof in (forest, boosting) for graph in changed(proof.exact())
+        ],
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
