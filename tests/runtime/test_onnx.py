@@ -60,6 +60,23 @@ def test_what_the_original_finds_too_large_is_refused_with_its_row(make_client: 
     assert client("POST", "/predict", [[1, 2], [1, 3.4e38]]).status == 200
 
 
+@pytest.mark.parametrize("rows", [1, 2, 31, 33, 100])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 3.5e38, -3.5e38])
+def test_a_number_that_the_graph_must_not_see_is_found_anywhere(
+    make_bundle: MakeBundle, rows: int, number: float
+) -> None:
+    scorer = load_scorer(open_bundle(make_bundle("compiled")))
+    assert isinstance(scorer, OnnxScorer)
+    numbers = np.ones((rows, 2))
+    assert len(scorer.score(Columns.of_matrix(("a", "b"), numbers), frozenset()).predictions) == rows
+    for row in {0, rows // 2, rows - 1}:
+        for column in (0, 1):
+            given = numbers.copy()
+            given[row, column] = number
+            with pytest.raises(ValueError, match="a number is not finite, or too large for the model"):
+                scorer.score(Columns.of_matrix(("a", "b"), given), frozenset())
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_what_is_no_finite_number_never_reaches_the_graph(make_bundle: MakeBundle, number: float) -> None:
     scorer = load_scorer(open_bundle(make_bundle("compiled")))

@@ -60,6 +60,7 @@ class OnnxScorer:
         self._largest = _LARGEST if signature.largest is None else signature.largest
         self._numbers = tuple(index for index, one in enumerate(signature.inputs) if one.dtype == "float64")
         self._nullable = np.array([one.nullable for one in signature.inputs])
+        self._asked: dict[frozenset[Wanted], list[str]] = {}
 
     def gathers(self) -> bool:
         """Always: a graph has no memory, and what was compiled answers row by row."""
@@ -80,8 +81,7 @@ class OnnxScorer:
     def _score(self, feed: dict[str, np.ndarray], wanted: frozenset[Wanted]) -> Scores:
         if self._is_matrix:
             self._check(feed[MATRIX], self._nullable)
-        asked = dict.fromkeys(["predict_proba" if self._picks_highest else "predict", *(wanted - {"predict"})])
-        names: list[str] = [*asked, *self._refuses]
+        names = self._asked.get(wanted) or self._ask(wanted)
         given = dict(zip(names, self._run(names, feed), strict=True))
         if self._refuses and given[REFUSED].any():
             raise ValueError("a number is not finite, or too large for the model")
@@ -91,6 +91,12 @@ class OnnxScorer:
             probabilities=probabilities if "predict_proba" in wanted else None,
             distances=distances,
         )
+
+    def _ask(self, wanted: frozenset[Wanted]) -> list[str]:
+        """The graph's outputs that answer this; there are as many sets as a signature has outputs, and few."""
+        named = dict.fromkeys(["predict_proba" if self._picks_highest else "predict", *(wanted - {"predict"})])
+        names = self._asked[wanted] = [*named, *self._refuses]
+        return names
 
     def _feed(self, columns: Columns) -> dict[str, np.ndarray]:
         """The graph's inputs; the numbers of a matrix are checked when all parts of it are together."""
@@ -111,6 +117,8 @@ class OnnxScorer:
         """Raise `ValueError` for numbers that the original refuses, as it does; a graph may know better."""
         if self._refuses:
             return
+        if numbers.size <= _FEW and _all_fit(numbers.ravel().tolist(), self._largest):
+            return
         # A NaN compares to nothing: where one may be missing it is looked for by itself, which is rare.
         fits = np.abs(numbers) <= self._largest
         if not fits.all() and not (fits | (nullable & np.isnan(numbers))).all():
@@ -127,6 +135,16 @@ class OnnxScorer:
 
 
 _LARGEST = float(np.finfo(np.float64).max)
+_FEW = 64
+"""So many numbers are looked at by Python faster than by three calls of numpy, which a lone request finds cold."""
+
+
+def _all_fit(numbers: list[float], largest: float) -> bool:
+    """Whether none is too large and none is NaN, which min() and max() may miss, and a sum does not."""
+    total = sum(numbers)
+    return -largest <= min(numbers) and max(numbers) <= largest and total == total  # noqa: PLR0124
+
+
 _DTYPES: dict[str, Any] = {
     "tensor(double)": np.float64,
     "tensor(float)": np.float32,
