@@ -75,6 +75,20 @@ class Scores:
     probabilities: np.ndarray | None = None
     distances: np.ndarray | None = None
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Scores]") -> "Scores":
+        """The answers of several calls, one after the other; all of them were asked for the same."""
+
+        def whole(arrays: "list[np.ndarray | None]") -> np.ndarray | None:
+            present = [array for array in arrays if array is not None]
+            return np.concatenate(present) if present else None
+
+        return cls(
+            np.concatenate([part.predictions for part in parts]),
+            whole([part.probabilities for part in parts]),
+            whole([part.distances for part in parts]),
+        )
+
     def split(self, sizes: Sequence[int]) -> list["Scores"]:
         """The answers of requests that were scored as one, of so many rows each."""
         parts, low = [], 0

@@ -112,7 +112,7 @@ class _Asked:
         return BreakingRows(
             columns=columns(join(self._grids), self._signature),
             kinds=tuple(self.kinds),
-            reference=_one(self._scores),
+            reference=Scores.joined(self._scores),
             refused=columns(refused, self._signature),
             refused_kinds=tuple(kind for part in self._refused for kind in part.kinds),
         )
@@ -148,18 +148,6 @@ class _Asked:
             else:
                 self._scores.append(scores)
                 yield asked
-
-
-def _one(parts: list[Scores]) -> Scores:
-    def joined(arrays: list[np.ndarray | None]) -> np.ndarray | None:
-        present = [array for array in arrays if array is not None]
-        return np.concatenate(present) if present else None
-
-    return Scores(
-        predictions=np.concatenate([part.predictions for part in parts]),
-        probabilities=joined([part.probabilities for part in parts]),
-        distances=joined([part.distances for part in parts]),
-    )
 
 
 @contextmanager

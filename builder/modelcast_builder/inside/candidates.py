@@ -37,6 +37,7 @@ def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
 
 def _candidate(model: Any, signature: Signature, task: Task, names: list[str], precision: Precision) -> Candidate:
     def make() -> bytes:
+        _check_known(model)
         types = list(zip(names, _types(signature, names, precision), strict=True))
         return graphs.finish(_converted(copy.deepcopy(model), types), signature, _given(task))
 
@@ -89,6 +90,19 @@ def _without_missing(known: Any) -> Any:
     if known.dtype.kind != "O":
         return known
     return np.array([MISSING if one is None or one != one else one for one in known], dtype=object)  # noqa: PLR0124
+
+
+def _check_known(step: Any) -> None:
+    """Raise `CannotConvert` for the first step that nobody has a converter for: the converter's own words are dark."""
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+
+    inner = [each for _, each in (*getattr(step, "steps", ()), *getattr(step, "transformer_list", ()))]
+    inner += [each for _, each, _ in getattr(step, "transformers_", ())]
+    for each in inner:
+        if each is not None and not isinstance(each, str):
+            _check_known(each)
+    if not inner and type(step) not in sklearn_operator_name_map:
+        raise exact_trees.CannotConvert(f"{type(step).__name__} has no converter to ONNX")
 
 
 def _places(columns: Any, part: Any) -> Any:

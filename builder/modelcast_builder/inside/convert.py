@@ -1,6 +1,7 @@
 """The child's task `convert`: load -> rows that would break it -> candidates -> the first that answers the same."""
 
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,33 +36,48 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+class _Original:
+    """The model and what it is asked: made when the first graph is there to be compared, which takes seconds."""
+
+    def __init__(self, request: ConvertRequest) -> None:
+        self.model = _load(request)
+        self._request = request
+
+    @cached_property
+    def rows(self) -> BreakingRows:
+        return breaking_rows(self.model, self._request.signature, self._request.golden, _sample(self._request))
+
+    @cached_property
+    def far(self) -> tuple[Far, ...]:
+        return far_rows(self.model, self._request.signature, self._request.golden, _wanted(self._request))
+
+
 def convert(request: ConvertRequest) -> Compilation:
     """The story of one model: the graph in its place and its proof, or the reason why it stays native."""
-    model = _load(request)
-    rows = breaking_rows(model, request.signature, request.golden, _sample(request))
-    far = far_rows(model, request.signature, request.golden, _wanted(request))
+    original = _Original(request)
     failed: list[str] = []
-    for candidate in candidates.of(model, request.signature, request.task):
-        tried = _try(candidate, rows, far, request)
+    for candidate in candidates.of(original.model, request.signature, request.task):
+        tried = _try(candidate, original, request)
         if isinstance(tried, Compilation):
             return tried
         failed.append(tried)
-    return Compilation(backend="native", reason=failed[0], probes=rows.columns.rows)
+    return Compilation(backend="native", reason=failed[0])
 
 
-def _try(candidate: Candidate, rows: BreakingRows, far: tuple[Far, ...], request: ConvertRequest) -> Compilation | str:
+def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> Compilation | str:
     """The proof, and the graph in its place; or why this way does not lead there."""
     plain = Compilation(backend="onnxruntime", reason="")
     try:
         graph = candidate.make()
         scorer = OnnxScorer(graph, request.signature, plain)
+        rows = original.rows
         scores = scorer.score(rows.columns, _wanted(request))
     except Exception as error:  # noqa: BLE001 - whatever the converter and the runtime raise: this is no way
         return faults.unconvertible(error)
     verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, candidate.precision)
     if not verdict.equal:
         return faults.different(verdict.differences, rows.columns.rows)
-    apart = _apart(scorer, candidate, rows, far, request)
+    apart = _apart(scorer, candidate, original, request)
     if apart is not None:
         return apart
     proof = _proof(candidate, verdict, rows)
@@ -93,14 +109,13 @@ def _proof(candidate: Candidate, verdict: Verdict, rows: BreakingRows) -> Compil
     )
 
 
-def _apart(
-    scorer: OnnxScorer, candidate: Candidate, rows: BreakingRows, far: tuple[Far, ...], request: ConvertRequest
-) -> str | None:
+def _apart(scorer: OnnxScorer, candidate: Candidate, original: _Original, request: ConvertRequest) -> str | None:
     """Rows that only one of the two refuses, or far ones that they answer otherwise; None where there are none."""
+    rows = original.rows
     refused = [
         Far(columns=_row(rows.refused, at), kind=kind, answer=None) for at, kind in enumerate(rows.refused_kinds)
     ]
-    for one in (*refused, *far):
+    for one in (*refused, *original.far):
         answer = ask(scorer, one.columns, _wanted(request))
         if (answer is None) != (one.answer is None):
             return faults.refusing(one.kind, is_refused=answer is None)
