@@ -337,7 +337,6 @@ LATER = {
     "service: {cors: [a]}": "service",
     "limits: {rows: 3, queue: 4}": "limits.queue",
     "limits: {deadline_s: 4}": "limits.deadline_s",
-    "compile: always": "compile: always",
 }
 
 

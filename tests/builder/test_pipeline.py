@@ -284,7 +284,7 @@ def test_own_code_is_sealed_with_what_it_loads_and_held_to_its_examples(
     assert said == [
         "discover: found prediction.py with predict(); explore.ipynb is documentation",
         "describe: generic: any JSON object goes to predict() of prediction.py, one of 2 files, 0.0 MiB in all",
-        "compile: native: this version of modelcast does not compile models",
+        "compile: native: own code is served as it stands",
         f"smoke: my-repo {manifest.version}: predict() can be called, 1 example of asked.json held",
     ]
     again = build(repo)
