@@ -13,7 +13,7 @@ from child import become_the_child, part, request_for
 from models import MODELS
 
 INSIDE, CONVERTER = sys.argv[1:]
-CHANGED = 12
+CHANGED = 24
 FOREST, BOOSTING, TEXT = (
     "StandardScaler + RandomForestClassifier", "HistGradientBoostingClassifier", "TfidfVectorizer + LogisticRegression",
 )  # fmt: skip
@@ -112,9 +112,8 @@ def main() -> None:
         "a boosting in 32 bits": [boosting.refuses(boosting.plain(), "float32")],
         # From here on the converter has our trees in the place of its own.
         "the graphs that a build takes": [proof.refuses(proof.exact(), "float64") for proof in (forest, boosting)],
-        "a changed threshold": [
-            proof.refuses(graph, "float64") for proof in (forest, boosting) for graph in changed(proof.exact())
-        ],
+        # Of a forest: a leaf of a boosting may count for less than 1e-6, which is allowed.
+        "a changed threshold": [forest.refuses(graph, "float64") for graph in changed(forest.exact())],
     }
     print(json.dumps(told))
 
