@@ -4,7 +4,7 @@ ONNX Runtime computes support vectors in 32 bits: rows near the boundary are put
 """
 
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -56,13 +56,13 @@ def _vectors(scope: Any, operator: Any, container: Any) -> None:
     if model.break_ties:
         raise CannotConvert("breaks ties by its confidence")
     ends = np.cumsum([0, *model.n_support_])
-    of = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+    of = [slice(start, end) for start, end in pairwise(ends)]
     pairs = list(combinations(range(len(of)), 2))
     weights = np.zeros((ends[-1], len(pairs)))
     for_one, for_other = np.zeros((len(pairs), len(of))), np.zeros((len(pairs), len(of)))
     for at, (one, other) in enumerate(pairs):
-        weights[of[one], at] = model._dual_coef_[other - 1, of[one]]  # noqa: SLF001 - the public ones change signs
-        weights[of[other], at] = model._dual_coef_[one, of[other]]  # noqa: SLF001
+        weights[of[one], at] = model._dual_coef_[other - 1, of[one]]
+        weights[of[other], at] = model._dual_coef_[one, of[other]]
         for_one[at, one] = for_other[at, other] = 1
     decisions = _decisions(graph, _rows(graph, operator), model, weights)
     is_one = graph.cast(graph.node("Greater", decisions, graph.constant(np.float64(0))), "DOUBLE")
@@ -95,7 +95,7 @@ def _give(graph: Graph, scores: str, model: Any, operator: Any) -> None:
 
 
 def _weights(model: Any) -> np.ndarray:
-    return np.asarray(model._dual_coef_, dtype=np.float64).T  # noqa: SLF001
+    return np.asarray(model._dual_coef_, dtype=np.float64).T
 
 
 def _decisions(graph: Graph, rows: str, model: Any, weights: np.ndarray) -> str:
@@ -108,7 +108,7 @@ def _decisions(graph: Graph, rows: str, model: Any, weights: np.ndarray) -> str:
     return graph.node(
         "Add",
         graph.node("MatMul", likeness, graph.constant(weights)),
-        graph.constant(model._intercept_.reshape(1, -1)),  # noqa: SLF001
+        graph.constant(model._intercept_.reshape(1, -1)),
     )
 
 
@@ -117,6 +117,8 @@ def _radial(graph: Graph, rows: str, products: str, model: Any) -> str:
     theirs = graph.constant((model.support_vectors_**2).sum(axis=1).reshape(1, -1))
     twice = graph.node("Mul", products, graph.constant(np.float64(2)))
     squares = graph.node("Sub", graph.node("Add", own, theirs), twice)
+    # So far away that its square overflows: infinitely far from all, and not infinite less infinite.
+    squares = graph.node("Where", graph.node("IsInf", own), graph.constant(np.float64(np.inf)), squares)
     squares = graph.node("Max", squares, graph.constant(np.float64(0)))
     return graph.node("Exp", graph.node("Mul", squares, graph.constant(-np.float64(model._gamma))))  # noqa: SLF001
 

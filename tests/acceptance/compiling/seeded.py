@@ -32,21 +32,11 @@ class Proof:
 
     def refuses(self, graph: bytes, precision: str) -> bool:
         """Whether these answers are told from the original's."""
-        from modelcast_runtime.columns import Columns
         from modelcast_runtime.contract import Compilation
         from modelcast_runtime.formats.onnx import OnnxScorer
 
         scorer = OnnxScorer(graph, self.request.signature, Compilation(backend="onnxruntime", reason=""))
-        # A text of 100,000 letters makes onnxruntime pad every row of its call: they go some at a time.
-        answers = []
-        for start in range(0, self.rows.columns.rows, 200):
-            some = {name: cells[start : start + 200] for name, cells in self.rows.columns.arrays.items()}
-            count = len(next(iter(some.values())))
-            answers.append(scorer.score(Columns(count, some), frozenset({"predict_proba"})))
-        scores = type(answers[0])(
-            np.concatenate([each.predictions for each in answers]),
-            np.concatenate([each.probabilities for each in answers]),
-        )
+        scores = self.rows.scored(lambda some: scorer.score(some, frozenset({"predict_proba"})))
         verdict = part("parity").judge(
             self.rows.reference, scores, self.rows.kinds, self.request.signature, self.request.task, precision
         )
