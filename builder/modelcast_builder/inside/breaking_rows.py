@@ -56,7 +56,7 @@ class BreakingRows:
         ONNX Runtime's tokenizer makes every row of a call as long as its longest: together they take gigabytes.
         """
         arrays, rows = self.columns.arrays, self.columns.rows
-        return _one(
+        return Scores.joined(
             [
                 score(
                     Columns(
