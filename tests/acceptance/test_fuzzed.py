@@ -1,4 +1,7 @@
-"""A thousand requests made from the description of the service find nothing that it does otherwise than described."""
+"""Thousands of requests made from the description of the service find nothing that it does otherwise than described.
+
+`examples` are for each of thirty routes, five of which score.
+"""
 
 import re
 import subprocess
@@ -13,7 +16,7 @@ from tests.acceptance.workshop import Workshop
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 
 
-@pytest.mark.parametrize(("name", "examples"), [("text", 1000), ("breast-cancer", 200)])
+@pytest.mark.parametrize(("name", "examples"), [("text", 200), ("breast-cancer", 50)])
 def test_schemathesis_finds_nothing(
     workshop: Workshop, modelcast: Modelcast, tmp_path: Path, name: str, examples: int
 ) -> None:
