@@ -101,6 +101,8 @@ OWN_SEGMENTS = frozenset(
     }
 )
 """How the paths begin that the service itself answers."""
+PREDICT = "/predict"
+"""Vertex AI's examples give it as the route of predictions: then it speaks Vertex AI's format, not our own."""
 HEALTH_ROUTES = frozenset({"/", "/health", "/healthz", "/ping", "/readyz"})
 """Those of them that say whether the service is well."""
 
@@ -215,7 +217,7 @@ SETTINGS: tuple[Setting, ...] = (
         env=("AIP_PREDICT_ROUTE",),
         default="not answered",
         meaning="path to which Vertex AI posts instances",
-        kind=_route(),
+        kind=_route(unless=frozenset({PREDICT})),
     ),
     Setting(
         key="batch.concurrency",

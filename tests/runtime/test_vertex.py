@@ -52,6 +52,16 @@ def test_both_may_be_one_path(make_client: MakeClient) -> None:
     assert client("POST", "/model", {"instances": [[1, 2]]}).status == 200
 
 
+def test_predict_is_vertex_ais_where_it_is_its_route(make_client: MakeClient) -> None:
+    client = make_client("kmeans", env={"AIP_HEALTH_ROUTE": "/healthz", "AIP_PREDICT_ROUTE": "/predict"})
+    answer = client("POST", "/predict", {"instances": [[1, 2]], "parameters": {"any": 1}})
+    assert (answer.status, list(answer.json())) == (200, ["predictions"])
+    told = client("GET", "/openapi.json").json()["paths"]["/predict"]["post"]
+    assert told["operationId"] == "vertex"
+    scrape = client("GET", "/metrics").body.decode().splitlines()
+    assert 'modelcast_requests_total{code="200",protocol="vertex"} 1.0' in scrape
+
+
 def test_elsewhere_there_are_no_such_routes(make_client: MakeClient) -> None:
     client = make_client("kmeans")
     assert [client("GET", HEALTH).status, client("POST", f"{HEALTH}:predict", {}).status] == [404, 404]
@@ -59,7 +69,7 @@ def test_elsewhere_there_are_no_such_routes(make_client: MakeClient) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    ["predict", "/", "//a", "/a/", "/a b", "/a?b", "/a%2Fb", "/a/../b", "/<name>", "/ä", "/predict", "/invocations",
+    ["predict", "/", "//a", "/a/", "/a b", "/a?b", "/a%2Fb", "/a/../b", "/<name>", "/ä", "/invocations",
      "/v2/models/m/infer", "/v1/models/m:predict", "/metrics", "/assets/x", "/healthz"],
 )  # fmt: skip
 def test_a_route_that_is_none_or_already_answered_ends_the_start_with_one_line(route: str) -> None:
