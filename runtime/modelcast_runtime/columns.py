@@ -117,13 +117,12 @@ class Table:
 class ByRow(Sequence[Values]):
     """Rows of equal length as columns; they are turned only where a column is asked for."""
 
-    __slots__ = ("_columns", "is_numeric", "rows", "width")
+    __slots__ = ("_columns", "rows", "width")
 
-    def __init__(self, rows: Sequence[list[Any]], width: int, *, is_numeric: bool = False) -> None:
-        """`is_numeric`: every cell that is no container is known to be a number, and no boolean."""
+    def __init__(self, rows: Sequence[list[Any]], width: int) -> None:
+        """Every row has `width` cells."""
         self.rows = rows
         self.width = width
-        self.is_numeric = is_numeric
         self._columns: list[tuple[Any, ...]] | None = None
 
     @overload
@@ -151,27 +150,51 @@ def to_arrays(table: Table, signature: Signature) -> Checked:
     """Check and convert every column; raises `Problem` for the first bad cell of the first bad column."""
     plan = _plan(signature)
     matrix = _matrix(table, plan) if plan.is_matrix else None
-    if matrix is not None and plan.is_open:
-        return Checked(Columns.of_matrix(plan.names, matrix), {}, {})
+    if matrix is not None:
+        return _of_matrix(matrix, signature, plan, table.locate)
     arrays: dict[str, np.ndarray] = {}
     unseen: dict[str, int] = {}
     missing: dict[str, int] = {}
-    ready = _floats(table, plan) if matrix is None else dict(enumerate(matrix.T))
+    ready = _floats(table, plan)
     for index, column in enumerate(signature.inputs):
         array = ready.get(index)
         if array is None:
             array, nulls = _array(table.values[index], column, table.locate)
             if nulls:
                 missing[column.name] = nulls
-        if column.minimum is not None or column.maximum is not None:
-            _check_bounds(array, column, table.locate)
-        if index in plan.known:
-            count = _strangers(array, column, plan.known[index], table.locate)
-            if count:
-                unseen[column.name] = count
+        if count := _check_values(array, column, plan.known.get(index), table.locate):
+            unseen[column.name] = count
         arrays[column.name] = array
-    columns = Columns(table.rows, arrays) if matrix is None else Columns.of_matrix(plan.names, matrix)
-    return Checked(columns, unseen, missing)
+    return Checked(Columns(table.rows, arrays), unseen, missing)
+
+
+def numbers_to_arrays(rows: Sequence[list[Any]], signature: Signature, locate: Locate) -> Checked | None:
+    """The same for rows in which nothing but numbers and containers can be; None where they are not all numbers.
+
+    Raises `Problem` for a value outside of bounds or categories.
+    """
+    plan = _plan(signature)
+    width = len(plan.names)
+    if not plan.is_matrix or set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
+        return None
+    matrix = _cells(rows, width)
+    return None if matrix is None else _of_matrix(matrix, signature, plan, locate)
+
+
+def _of_matrix(matrix: np.ndarray, signature: Signature, plan: "_Plan", locate: Locate) -> Checked:
+    unseen: dict[str, int] = {}
+    if not plan.is_open:
+        for index, column in enumerate(signature.inputs):
+            if count := _check_values(matrix[:, index], column, plan.known.get(index), locate):
+                unseen[column.name] = count
+    return Checked(Columns.of_matrix(plan.names, matrix), unseen, {})
+
+
+def _check_values(array: np.ndarray, column: Column, known: frozenset[Label] | None, locate: Locate) -> int:
+    """How many are outside the categories; raises `Problem` where bounds or categories refuse one."""
+    if column.minimum is not None or column.maximum is not None:
+        _check_bounds(array, column, locate)
+    return 0 if known is None else _strangers(array, column, known, locate)
 
 
 def names_of(signature: Signature) -> tuple[str, ...]:
@@ -236,13 +259,16 @@ def _matrix(table: Table, plan: _Plan) -> np.ndarray | None:
         block = _floats(table, plan)
         return np.stack(list(block.values()), axis=1) if block else None
     rows = table.values.rows
-    if not table.values.is_numeric and not set(map(type, chain.from_iterable(rows))) <= _NUMBERS:
-        return None
+    return _cells(rows, len(plan.names)) if set(map(type, chain.from_iterable(rows))) <= _NUMBERS else None
+
+
+def _cells(rows: Sequence[list[Any]], width: int) -> np.ndarray | None:
+    """Rows without texts, booleans and nulls, which would become numbers; None where a cell is no number."""
     try:
-        cells = np.fromiter(chain.from_iterable(rows), np.float64, table.rows * len(plan.names))
+        cells = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
     except (TypeError, ValueError, OverflowError):
         return None  # a container among the numbers, or a number beyond 64 bits
-    return cells.reshape(table.rows, len(plan.names))
+    return cells.reshape(len(rows), width)
 
 
 def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:

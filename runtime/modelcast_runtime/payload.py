@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from modelcast_runtime import payload_csv, payload_form, problems
-from modelcast_runtime.columns import ByRow, Columns, Locate, Table, names_of, to_arrays
+from modelcast_runtime.columns import ByRow, Columns, Locate, Table, names_of, numbers_to_arrays, to_arrays
 from modelcast_runtime.contract import Cell, Signature
 from modelcast_runtime.problems import Problem, describe, member, quoted
 
@@ -30,9 +30,27 @@ class Decoded:
 def decode(body: bytes, content_type: str | None, signature: Signature, *, extra_inputs: str, max_rows: int) -> Decoded:
     """Read and check a body; raises `Problem`."""
     read = _reader(content_type)
-    is_numeric = read is _read_json and _is_numeric(body)
-    terms = _Terms(signature, names_of(signature), extra_inputs == "ignore", max_rows, is_numeric)
+    if read is _read_json and _is_numeric(body):
+        decoded = _numbers(body, signature, max_rows)
+        if decoded is not None:
+            return decoded
+    terms = _Terms(signature, names_of(signature), extra_inputs == "ignore", max_rows)
     return _checked(read(body, terms), signature)
+
+
+def _numbers(body: bytes, signature: Signature, max_rows: int) -> Decoded | None:
+    """Rows of nothing but numbers, as nearly all bodies are; None for any other: the forms have the words for it."""
+    try:
+        rows, at = orjson.loads(body), "$"
+    except orjson.JSONDecodeError:
+        return None
+    if type(rows) is dict and len(rows) == 1 and "instances" in rows:
+        rows, at = rows["instances"], "$.instances"
+    if type(rows) is not list or not 0 < len(rows) <= max_rows:
+        return None
+    locate = _in_lists(at, names_of(signature))
+    checked = numbers_to_arrays(rows, signature, locate)
+    return None if checked is None else Decoded(checked.columns, locate, checked.unseen, checked.missing)
 
 
 Form = Literal["instances", "records", "columns", "split"]
@@ -97,8 +115,6 @@ class _Terms:
     names: tuple[str, ...]
     ignores_extra: bool
     max_rows: int
-    is_numeric: bool = False
-    """Whether the whole document is known to hold no cell but numbers (and containers)."""
 
     def check_count(self, rows: int, at: str) -> None:
         """Refuse none and too many."""
@@ -226,7 +242,7 @@ def _texts(rows: list[Any], at: str, terms: _Terms) -> Table:  # noqa: ARG001 - 
 
 def _lists(rows: list[Any], at: str, terms: _Terms) -> Table:
     _check_lengths(rows, at, terms.names)
-    values = ByRow(rows, len(terms.names), is_numeric=terms.is_numeric)
+    values = ByRow(rows, len(terms.names))
     return Table(len(rows), values, _in_lists(at, terms.names))
 
 

@@ -621,3 +621,46 @@ def test_any_json_decodes_or_is_refused(body: Any, signature: Signature, extra_i
 @given(st.binary(), st.text(max_size=20) | st.sampled_from(["application/json", "text/csv"]))
 def test_any_bytes_decode_or_are_refused(body: bytes, content_type: str) -> None:
     decodes_or_is_refused(body, PATIENTS, content_type, "refuse")
+
+
+_CELLS = st.one_of(
+    st.integers(-(10**40), 10**40),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.sampled_from(["1", ""]),
+    st.just([1]),
+    st.just({}),
+)
+
+
+@given(
+    st.lists(st.lists(st.one_of(st.integers(-9, 9), _CELLS), min_size=1, max_size=3), max_size=3),
+    st.sampled_from(["", "instances", "columns", "x"]),
+    st.sampled_from([None, 2.0]),
+)
+def test_rows_of_numbers_are_read_in_one_go_as_they_are_read_cell_by_cell(
+    rows: list[Any], form: str, most: float | None
+) -> None:
+    signature = Signature(
+        layout="array",
+        inputs=tuple(Column(name=name, dtype="float64", maximum=most) for name in "ab"),
+        outputs=(),
+    )
+    body = json.dumps({form: rows} if form else rows).encode()
+
+    def told() -> Any:
+        try:
+            decoded = payload.decode(body, None, signature, extra_inputs="refuse", max_rows=2)
+        except Problem as problem:
+            return str(problem.to_bytes())
+        return (
+            decoded.columns.rows,
+            [values.tolist() for values in decoded.columns.arrays.values()],
+            decoded.locate(0, "b"),
+        )
+
+    at_once = told()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(payload, "_is_numeric", lambda body: False)
+        assert told() == at_once
