@@ -11,7 +11,9 @@ settings.load_profile("any-machine")
 LONG = {
     "test_artifact_kinds.py",
     "test_check.py",
+    "test_breaking_rows.py",
     "test_command_line.py",
+    "test_compiled_models.py",
     "test_configured.py",
     "test_describe_golden.py",
     "test_environment.py",

@@ -155,7 +155,7 @@ class Difference(Contract, frozen=True, kw_only=True):
     rows: int
     """Rows that differ by more than is allowed; ties are not among them."""
     worst: float = 0.0
-    """The largest absolute difference of a number; of labels, 1 where one differs."""
+    """The largest difference: of a probability, or of another number as a part of its scale; of labels, 1."""
     allowed: float = 0.0
     """What `worst` is held against; 0 for labels."""
     example: str = ""

@@ -94,6 +94,18 @@ def test_there_are_ten_thousand_with_the_original_answers(forest: Any, of_forest
     assert judged(of_forest, forest, signature()).equal
 
 
+def test_another_model_is_asked_some_rows_at_a_time(forest: Any, of_forest: BreakingRows) -> None:
+    sizes = []
+
+    def score(some: Columns) -> Scores:
+        sizes.append(some.rows)
+        return answered(forest, signature(), some)
+
+    scores = of_forest.scored(score)
+    assert max(sizes) <= 200
+    assert (scores.probabilities == of_forest.reference.probabilities).all()
+
+
 def test_training_and_golden_rows_come_first(of_forest: BreakingRows) -> None:
     assert of_forest.kinds[:170] == ("a row of training",) * 150 + ("a golden row",) * 20
     first = np.stack([array[:150] for array in of_forest.columns.arrays.values()], axis=1)

@@ -6,7 +6,7 @@ training by orders of magnitude. The same model, signature and seed make the sam
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -32,6 +32,7 @@ _FEW = 300
 _SOME = 1_000
 _MAGNITUDES = 10.0
 _CHUNK = 2_000
+_AT_A_TIME = 200
 _MOST_REFUSALS = 500
 """Calls that may fail while single rows are looked for that the original refuses; then whole blocks are left out."""
 _SHORT = 1_000
@@ -48,6 +49,24 @@ class BreakingRows:
     refused: Columns
     """Rows that the signature allows and that the original raises for, each by itself; they are not in `columns`."""
     refused_kinds: tuple[str, ...]
+
+    def scored(self, score: Callable[[Columns], Scores]) -> Scores:
+        """What another model answers for `columns`, some rows at a time.
+
+        ONNX Runtime's tokenizer makes every row of a call as long as its longest: together they take gigabytes.
+        """
+        arrays, rows = self.columns.arrays, self.columns.rows
+        return Scores.joined(
+            [
+                score(
+                    Columns(
+                        min(_AT_A_TIME, rows - start),
+                        {name: array[start : start + _AT_A_TIME] for name, array in arrays.items()},
+                    )
+                )
+                for start in range(0, rows, _AT_A_TIME)
+            ]
+        )
 
 
 def breaking_rows(

@@ -9,7 +9,7 @@ import numpy as np
 from modelcast_runtime.contract import Column, Signature, Task, Wanted
 from modelcast_runtime.formats.onnx import MISSING
 
-from . import encoders, exact_boosters, exact_clusters, exact_steps, exact_trees, graphs, guards
+from . import encoders, exact_boosters, exact_clusters, exact_margins, exact_steps, exact_trees, graphs, guards
 
 Precision = Literal["float64", "float32"]
 _NUMBERS = ("float64", "float32", "int64")
@@ -25,7 +25,7 @@ class Candidate:
 
 def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
     """Every way, in the order in which they are to be tried."""
-    for converters in (exact_trees, exact_boosters, exact_clusters, exact_steps, guards):
+    for converters in (exact_trees, exact_boosters, exact_clusters, exact_margins, exact_steps, guards):
         converters.register()
     ready = prepared(model)
     layouts = [] if _mixed(signature) else [graphs.matrix_of]

@@ -71,7 +71,7 @@ def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> 
         graph = candidate.make()
         scorer = OnnxScorer(graph, request.signature, plain)
         rows = original.rows
-        scores = scorer.score(rows.columns, _wanted(request))
+        scores = rows.scored(lambda some: scorer.score(some, _wanted(request)))
     except Exception as error:  # noqa: BLE001 - whatever the converter and the runtime raise: this is no way
         return faults.unconvertible(error)
     verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, candidate.precision)

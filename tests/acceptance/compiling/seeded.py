@@ -13,7 +13,7 @@ from child import become_the_child, part, request_for
 from models import MODELS
 
 INSIDE, CONVERTER = sys.argv[1:]
-CHANGED = 12
+CHANGED = 24
 FOREST, BOOSTING, TEXT = (
     "StandardScaler + RandomForestClassifier", "HistGradientBoostingClassifier", "TfidfVectorizer + LogisticRegression",
 )  # fmt: skip
@@ -32,21 +32,11 @@ class Proof:
 
     def refuses(self, graph: bytes, precision: str) -> bool:
         """Whether these answers are told from the original's."""
-        from modelcast_runtime.columns import Columns
         from modelcast_runtime.contract import Compilation
         from modelcast_runtime.formats.onnx import OnnxScorer
 
         scorer = OnnxScorer(graph, self.request.signature, Compilation(backend="onnxruntime", reason=""))
-        # A text of 100,000 letters makes onnxruntime pad every row of its call: they go some at a time.
-        answers = []
-        for start in range(0, self.rows.columns.rows, 200):
-            some = {name: cells[start : start + 200] for name, cells in self.rows.columns.arrays.items()}
-            count = len(next(iter(some.values())))
-            answers.append(scorer.score(Columns(count, some), frozenset({"predict_proba"})))
-        scores = type(answers[0])(
-            np.concatenate([each.predictions for each in answers]),
-            np.concatenate([each.probabilities for each in answers]),
-        )
+        scores = self.rows.scored(lambda some: scorer.score(some, frozenset({"predict_proba"})))
         verdict = part("parity").judge(
             self.rows.reference, scores, self.rows.kinds, self.request.signature, self.request.task, precision
         )
@@ -67,6 +57,14 @@ class Proof:
         options, versions = {id(model): {"zipmap": False}}, {"": 21, "ai.onnx.ml": 3}
         proto = convert_sklearn(model, "model", given, options=options, target_opset=versions)
         return bytes(part("graphs").finish(proto, signature, ("predict", "predict_proba")))
+
+    def refuses_plain(self) -> bool:
+        """The same of what the converter makes; what it cannot make is refused by itself."""
+        try:
+            graph = self.plain()
+        except TypeError:  # a newer onnx does not take its booleans for integers
+            return True
+        return self.refuses(graph, "float32")
 
     def exact(self) -> bytes:
         """The graph that a build takes."""
@@ -107,14 +105,13 @@ def main() -> None:
     become_the_child(INSIDE, CONVERTER)
     forest, boosting, text = Proof(FOREST), Proof(BOOSTING), Proof(TEXT)
     told = {
-        "a scaler and a forest in 32 bits": [forest.refuses(forest.plain(), "float32")],
-        "words beside letters of other alphabets": [text.refuses(text.plain(), "float32")],
-        "a boosting in 32 bits": [boosting.refuses(boosting.plain(), "float32")],
+        "a scaler and a forest in 32 bits": [forest.refuses_plain()],
+        "words beside letters of other alphabets": [text.refuses_plain()],
+        "a boosting in 32 bits": [boosting.refuses_plain()],
         # From here on the converter has our trees in the place of its own.
         "the graphs that a build takes": [proof.refuses(proof.exact(), "float64") for proof in (forest, boosting)],
-        "a changed threshold": [
-            proof.refuses(graph, "float64") for proof in (forest, boosting) for graph in changed(proof.exact())
-        ],
+        # Of a forest: a leaf of a boosting may count for less than 1e-6, which is allowed.
+        "a changed threshold": [forest.refuses(graph, "float64") for graph in changed(forest.exact())],
     }
     print(json.dumps(told))
 
