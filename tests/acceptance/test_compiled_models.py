@@ -73,7 +73,7 @@ def test_the_page_says_what_became_of_each_model(tried: Tried) -> None:
     assert failed == {}
     compiled = [model for model in models if model["backend"] == "onnxruntime"]
     assert len(compiled) >= LEAST_COMPILED
-    assert all(model["probes"] >= 10_000 for model in models)
+    assert all(model["probes"] >= 10_000 for model in compiled)
     rows = "\n".join(map(line, models))
     found = TEXT.format(compiled=len(compiled), models=len(models), rows=rows)
     FOUND.write_text(found, encoding="utf-8")
