@@ -43,6 +43,11 @@ class _Original:
         self.model = _load(request)
         self._request = request
 
+    @property
+    def asked(self) -> int:
+        """Rows that a graph was compared on; none where no graph was made."""
+        return self.rows.columns.rows if "rows" in vars(self) else 0
+
     @cached_property
     def rows(self) -> BreakingRows:
         return breaking_rows(self.model, self._request.signature, self._request.golden, _sample(self._request))
@@ -61,7 +66,7 @@ def convert(request: ConvertRequest) -> Compilation:
         if isinstance(tried, Compilation):
             return tried
         failed.append(tried)
-    return Compilation(backend="native", reason=failed[0])
+    return Compilation(backend="native", reason=failed[0], probes=original.asked)
 
 
 def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> Compilation | str:
