@@ -16,6 +16,7 @@ from modelcast_builder.images.dockerfile import Assembled
 from modelcast_runtime.bundle import Bundle, open_bundle
 
 from tests.acceptance.commands import Modelcast
+from tests.acceptance.files import copy
 from tests.e2e.conftest import ROOT, SAMPLES, Start, tool
 from tests.e2e.engine import HARDENED, NO_REGISTRY, S2i, config_of, docker, run
 from tests.e2e.registry import running
@@ -24,6 +25,8 @@ from tests.e2e.test_ways import answers_as_in_the_build
 
 SAMPLE = SAMPLES / "breast-cancer"
 AGAIN, ASSEMBLED, LOST = "modelcast-e2e-laid", "modelcast-e2e-assembled", "modelcast-e2e-lost"
+NATIVE = "modelcast-e2e-native"
+LOOK = "ls -A /tmp; cd /opt/app-root; ls; find . ! -user root ! -path './src*'; grep -rsl test-cache environment/bin; :"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 WITHIN_S = 1800
 PASSWORD = "s3cr3t-0f-the-1ndex"
@@ -56,7 +59,7 @@ def registry(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def pushed(modelcast: Modelcast, runtime: str, registry: str) -> Iterator[Pushed]:
-    """The image of a native model, from its repository."""
+    """The image of a compiled model, from its repository."""
     name = f"{registry}/team/breast-cancer:1"
     done = make_image(modelcast, SAMPLE, "-t", name, "--push", MODELCAST_RUNTIME_IMAGE=runtime)
     assert done.returncode == 0, done.stderr
@@ -145,15 +148,29 @@ def test_the_same_bundle_is_the_same_image_and_asks_no_index(
     assert (done.returncode, done.stdout) == (0, f"{AGAIN}\n"), done.stderr
     assert f"{len(pushed.bundle.golden.rows)} golden rows reproduced" in done.stderr
     assert layers(AGAIN) == layers(pushed.name)
-    # Its environment and the bundle: nothing of the wheels, and no credential in the history.
-    assert len(layers(AGAIN)) == len(layers(runtime)) + 2
-    assert size(AGAIN) - size(runtime) < 480e6
-    written = docker("history", "--no-trunc", AGAIN) + docker("image", "inspect", AGAIN)
-    assert PASSWORD not in written
-    look = (
-        "ls -A /tmp; cd /opt/app-root; ls; find . ! -user root ! -path './src*'; grep -rl test-cache environment/bin; :"
-    )
-    assert docker("run", "--rm", AGAIN, "sh", "-c", look).splitlines() == ["bundle", "environment", "src"]
+    # A compiled model is the bundle and nothing more.
+    assert len(layers(AGAIN)) == len(layers(runtime)) + 1
+    assert size(AGAIN) - size(runtime) < 2e6
+    assert PASSWORD not in docker("history", "--no-trunc", AGAIN) + docker("image", "inspect", AGAIN)
+    assert docker("run", "--rm", AGAIN, "sh", "-c", LOOK).splitlines() == ["bundle", "src"]
+
+
+def test_a_native_model_brings_its_environment(modelcast: Modelcast, runtime: str, tmp_path: Path) -> None:
+    source = copy(SAMPLE, tmp_path / "breast-cancer")
+    with (source / "modelcast.yaml").open("a", encoding="utf-8") as written:
+        written.write("compile: never\n")
+    index = f"http://ci:{PASSWORD}@127.0.0.1:9/simple"
+    built = modelcast.build(source, tmp_path / "bundle")
+    done = make_image(modelcast, built.root, "-t", NATIVE, MODELCAST_RUNTIME_IMAGE=runtime, PIP_INDEX_URL=index)
+    assert (done.returncode, done.stdout) == (0, f"{NATIVE}\n"), done.stderr
+    try:
+        # Its environment and the bundle: nothing of the wheels, and no credential in the history.
+        assert len(layers(NATIVE)) == len(layers(runtime)) + 2
+        assert size(NATIVE) - size(runtime) < 480e6
+        assert PASSWORD not in docker("history", "--no-trunc", NATIVE) + docker("image", "inspect", NATIVE)
+        assert docker("run", "--rm", NATIVE, "sh", "-c", LOOK).splitlines() == ["bundle", "environment", "src"]
+    finally:
+        docker("image", "rm", "--force", NATIVE)
 
 
 def test_labels_say_which_model_it_is(pushed: Pushed) -> None:
