@@ -1,6 +1,7 @@
 """modelcast's commands as a user types them, and the service that one of them becomes."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -39,6 +40,20 @@ _PRIVATE = (
     "OMP_",
     "NO_COLOR",
 )
+
+
+def near(told: Any, expected: Any) -> bool:
+    """Whether an answer is scikit-learn's: labels equal, numbers within what is allowed to a compiled model.
+
+    It adds up in another order, and XGBoost's own probabilities have 32 bits.
+    """
+    if isinstance(expected, dict):
+        return told.keys() == expected.keys() and all(near(told[key], value) for key, value in expected.items())
+    if isinstance(expected, list):
+        return len(told) == len(expected) and all(map(near, told, expected))
+    if isinstance(expected, float):
+        return math.isclose(told, expected, rel_tol=1e-6, abs_tol=1e-6)
+    return type(told) is type(expected) and bool(told == expected)
 
 
 @dataclass(frozen=True, kw_only=True)

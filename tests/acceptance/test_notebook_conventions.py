@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.commands import SAMPLES, Modelcast, Service
+from tests.acceptance.commands import SAMPLES, Modelcast, Service, near
 from tests.acceptance.files import code_of, copy, notebook, write
 from tests.acceptance.hands import Hands
 from tests.acceptance.workshop import Case
@@ -37,7 +37,7 @@ def agrees(service: Service, expected: dict[str, Any], *outputs: str) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"] == expected["predictions"]
     for output in outputs:
-        assert answer.json()[output] == expected[output]
+        assert near(answer.json()[output], expected[output]), answer.text
 
 
 def text_of(receipt: Path) -> str:

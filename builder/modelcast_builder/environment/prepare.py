@@ -7,6 +7,7 @@ from modelcast_builder.artifact import Artifact
 from modelcast_builder.config import BuildSettings
 from modelcast_builder.document import Document
 from modelcast_builder.environment import wheelhouse
+from modelcast_builder.environment.converter import converter_pins
 from modelcast_builder.environment.fill import fill, own_wheels
 from modelcast_builder.environment.index import Place
 from modelcast_builder.environment.logged import requirements_of
@@ -72,4 +73,4 @@ def vendor(
         # What the requirements' file makes the report say, it says again when the wheelhouse is read.
         notes = tuple(note for note in lock.notes if note not in requirements.notes)
         filled = Filled(asked=wanted(requirements, recorded), lock=replace(lock, notes=notes))
-        return fill(place, filled, into)
+        return fill(place, filled, into, beside=converter_pins(place, lock))
