@@ -140,12 +140,61 @@ class Training(Contract, frozen=True, kw_only=True):
     """Smallest and largest value that was seen of an input of numbers."""
 
 
+class Slice(Contract, frozen=True, kw_only=True):
+    """Metrics on the rows of one group."""
+
+    column: str
+    group: str
+    """The value of `column`, as text; rows without one are the group ``."""
+    rows: int
+    metrics: dict[str, float]
+
+
+class Gap(Contract, frozen=True, kw_only=True):
+    """How far the groups of a column are apart in one rate: the highest less the lowest, 0 to 1."""
+
+    column: str
+    measure: Literal["selection_rate", "true_positive_rate", "accuracy"]
+    gap: float
+    lowest: str
+    highest: str
+    """The groups that have them."""
+
+
+class Curve(Contract, frozen=True, kw_only=True):
+    """Points to draw, such as `roc` or `calibration` of a class; `x` and `y` are of one length."""
+
+    name: str
+    label: str = ""
+    """The class that it is about, as text."""
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
 class Evaluation(Contract, frozen=True, kw_only=True):
     """Metrics on rows that the model was not fitted on."""
 
     data: str
     rows: int
     metrics: dict[str, float]
+    slices: tuple[Slice, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Rows by true class, then by predicted class, in the signature's order of classes."""
+    curves: tuple[Curve, ...] = ()
+
+
+class Gate(Contract, frozen=True, kw_only=True):
+    """One line of `gates:` in modelcast.yaml that the build held the model to."""
+
+    name: str
+    """Where it stands: `metrics.accuracy`, `slices.sex.f.accuracy`, `fairness.sex.selection_rate_gap`,
+    `champion.flips`, `latency_ms`."""
+    expected: str
+    """The comparison, as it is written: `>= 0.9`."""
+    got: float | None = None
+    """None where the number is another on each machine (milliseconds): it is in the receipts."""
+    passed: bool
 
 
 class Difference(Contract, frozen=True, kw_only=True):
@@ -246,6 +295,7 @@ class Manifest(Contract, frozen=True, kw_only=True):
     """What the notebooks were given, as JSON has it."""
     training: Training | None = None
     evaluation: Evaluation | None = None
+    gates: tuple[Gate, ...] = ()
     compilation: Compilation
     service: ServiceDefaults = ServiceDefaults()
     files: tuple[FileRecord, ...]

@@ -12,10 +12,13 @@ from modelcast_runtime.contract import (
     Column,
     Compilation,
     Contract,
+    Curve,
     Difference,
     Evaluation,
     Example,
     FileRecord,
+    Gap,
+    Gate,
     Golden,
     Limits,
     Manifest,
@@ -23,6 +26,7 @@ from modelcast_runtime.contract import (
     Provenance,
     ServiceDefaults,
     Signature,
+    Slice,
     Step,
     Training,
 )
@@ -74,9 +78,28 @@ trainings = st.builds(
     rows=st.none() | st.integers(0, 9),
     ranges=st.dictionaries(texts, st.tuples(numbers, numbers), max_size=3),
 )
-evaluations = st.builds(
-    Evaluation, data=texts, rows=st.integers(0, 9), metrics=st.dictionaries(texts, numbers, max_size=3)
+measured = st.dictionaries(texts, numbers, max_size=3)
+slices = st.builds(Slice, column=texts, group=texts, rows=st.integers(0, 9), metrics=measured)
+gaps = st.builds(
+    Gap,
+    column=texts,
+    measure=st.sampled_from(["selection_rate", "true_positive_rate", "accuracy"]),
+    gap=numbers,
+    lowest=texts,
+    highest=texts,
 )
+curves = st.builds(Curve, name=texts, label=texts, x=tuples(numbers), y=tuples(numbers))
+evaluations = st.builds(
+    Evaluation,
+    data=texts,
+    rows=st.integers(0, 9),
+    metrics=measured,
+    slices=tuples(slices),
+    gaps=tuples(gaps),
+    confusion=tuples(tuples(st.integers(0, 9))),
+    curves=tuples(curves),
+)
+gates = st.builds(Gate, name=texts, expected=texts, got=st.none() | numbers, passed=st.booleans())
 differences = st.builds(
     Difference,
     output=st.sampled_from(["predict", "predict_proba", "distances"]),
@@ -114,6 +137,7 @@ manifests = st.builds(
     signature=signatures,
     training=st.none() | trainings,
     evaluation=st.none() | evaluations,
+    gates=tuples(gates),
     compilation=compilations,
     service=services,
     files=tuples(records),
@@ -135,6 +159,10 @@ EVERY: dict[type[Any], Any] = {
     Signature: signatures,
     Golden: goldens,
     Evaluation: evaluations,
+    Slice: slices,
+    Gap: gaps,
+    Curve: curves,
+    Gate: gates,
     Training: trainings,
     Difference: differences,
     Compilation: compilations,
@@ -226,7 +254,7 @@ def test_the_manifest_has_exactly_these_keys() -> None:
     promised = {
         "bundle_version", "name", "version", "format", "framework", "task", "signature", "evaluation", "compilation", "files",
     }  # fmt: skip
-    other = {"description", "model", "parameters", "service", "training"}
+    other = {"description", "gates", "model", "parameters", "service", "training"}
     assert set(json.loads(contract.encode(SMALL))) == promised | other
 
 

@@ -81,6 +81,9 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
         assert (column.pop("ordered"), column.pop("missing_as")) == (False, "NaN")
     assert printed.pop("parameters") == {}
     assert (printed.pop("training"), printed["signature"].pop("largest")) == (None, None)
+    assert printed.pop("gates") == []
+    evaluation = printed["evaluation"]
+    assert [evaluation.pop(key) for key in ("slices", "gaps", "confusion", "curves")] == [[]] * 4
     compilation = printed["compilation"]
     assert (compilation.pop("precision"), compilation.pop("labels")) == (None, "graph")
     assert (compilation.pop("differences"), compilation.pop("tools")) == ([], {})
