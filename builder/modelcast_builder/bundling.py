@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcast_runtime import contract
-from modelcast_runtime.contract import Manifest, Provenance
+from modelcast_runtime.contract import Evaluation, Gate, Manifest, Provenance
 
 from modelcast_builder import card, compilation, parameters, source_tree, travel
 from modelcast_builder.artifact import trust
@@ -32,6 +32,8 @@ class Facts:
     config: Config
     claim: Claim
     described: Described
+    evaluation: Evaluation | None
+    gates: tuple[Gate, ...]
     compiled: Compiled
 
 
@@ -115,6 +117,8 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
         signature=facts.described.signature,
         parameters=dict(facts.config.parameters),
         training=facts.described.training,
+        evaluation=facts.evaluation,
+        gates=facts.gates,
         compilation=facts.compiled.report,
         service=facts.config.service,
         files=(),
@@ -124,7 +128,9 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
 def _data(repo: Path, config: Config) -> Data:
     written = config.document.data
     train, holdout = _table(repo, "train", written.train), _table(repo, "holdout", written.holdout)
-    for table in filter(None, (train, holdout)):
+    # Groups may be told apart in the holdout alone: the model need not see them.
+    table = holdout or train
+    if table is not None:
         _check_groups(Path(table), written.groups)
     return Data(
         train=train,

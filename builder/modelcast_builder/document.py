@@ -90,14 +90,30 @@ class Champion(Section, frozen=True, kw_only=True):
 
 
 class Gates(Section, frozen=True, kw_only=True):
-    """What the model must reach on the holdout rows. Not built yet."""
+    """What the model must reach, or the build fails."""
 
     metrics: Thresholds = {}
+    """What the rows of the holdout must give, by the metric's name."""
     slices: dict[str, Thresholds] = {}
+    """The same for every group of rows, by the column that tells them apart."""
     fairness: dict[str, Fairness] = {}
+    """How far the groups of a column may be apart."""
     champion: Champion | None = None
+    """How far the model may be from an earlier bundle. Not built yet."""
     latency_ms: Threshold | None = None
+    """How slow it may be. Not built yet."""
     bundle_mb: Threshold | None = None
+    """How large it may be. Not built yet."""
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether rows with answers decide."""
+        return bool(self.metrics or self.slices or self.fairness)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that tell groups."""
+        return (*self.slices, *self.fairness)
 
 
 class Drift(Section, frozen=True, kw_only=True):
@@ -189,7 +205,9 @@ class Document(Section, frozen=True, kw_only=True):
     def not_built(self) -> tuple[str, ...] | None:
         """The path of the first key that is valid, and that this version does not build yet."""
         later = {
-            ("gates",): self.gates is not None,
+            ("gates", "champion"): self.gates is not None and self.gates.champion is not None,
+            ("gates", "latency_ms"): self.gates is not None and self.gates.latency_ms is not None,
+            ("gates", "bundle_mb"): self.gates is not None and self.gates.bundle_mb is not None,
             ("drift",): self.drift is not None,
             ("service",): self.service is not None,
             ("limits", "queue"): self.limits.queue is not None,

@@ -1,4 +1,4 @@
-"""The story of a build: repo -> discover -> environment -> train -> describe -> compile -> seal -> smoke -> bundle."""
+"""The story of a build: discover -> environment -> train -> describe -> gates -> compile -> seal -> smoke."""
 
 import tempfile
 from pathlib import Path
@@ -11,6 +11,8 @@ from modelcast_builder import (
     child,
     compilation,
     environment,
+    evaluation,
+    gates,
     promises,
     provenance,
     seal,
@@ -58,6 +60,10 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             reporter.say("describe", bundling.sentence(described))
             for note in described.notes:
                 reporter.note("describe", note)
+        with reporter.step("gates"):
+            evaluated = evaluation.evaluate(serving, asked, described, config, work, reporter)
+            held = gates.judge(evaluated, described.task, config.document.gates)
+            gates.check(held, reporter)
         with reporter.step("compile"):
             compiled = compilation.decide(serving, asked, described, config, settings, work)
             reporter.say("compile", contract.scored_by(compiled.report))
@@ -68,6 +74,8 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 config=config,
                 claim=claimed,
                 described=described,
+                evaluation=None if evaluated is None else evaluated.evaluation,
+                gates=held,
                 compiled=compiled,
             )
             receipt = provenance.record(repo, config, serving.lock, reporter)
