@@ -28,7 +28,7 @@ from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
 
 if TYPE_CHECKING:
-    from modelcast_builder import conformance
+    from modelcast_builder import comparison, conformance
     from modelcast_builder.images import Engine
     from modelcast_builder.rebuild import Servable
 
@@ -141,6 +141,26 @@ def inspect(root: Path, *, as_json: bool) -> str:
         whole = {"manifest": bundle.manifest, "bundle_digest": bundle.digest, "provenance": bundle.provenance()}
         return contract.encode(whole).decode().rstrip()
     return _page(bundle)
+
+
+def diff(
+    old: str, new: str, data: Path | None, target: str | None, variables: Mapping[str, str]
+) -> "comparison.Comparison":
+    """Ask two bundles, or those of two images, the same rows."""
+    from modelcast_builder import comparison, images
+
+    settings, reporter = build_settings(variables), _reporter()
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+
+        def asked(given: str, own: Path) -> comparison.Asked:
+            own.mkdir()
+            bundle = open_bundle(images.folder_of(given, variables, own))
+            serving = _serving_environment(bundle, settings, reporter)
+            return comparison.Asked(given=given, bundle=bundle, environment=serving)
+
+        question = comparison.Question(data=data, target=target)
+        return comparison.compare(asked(old, work / "old"), asked(new, work / "new"), question, work, variables)
 
 
 def check(server: "conformance.Server", model: str | None, example: Path | None) -> "conformance.Report":
