@@ -79,6 +79,22 @@ def sentence(described: Described) -> str:
 
 def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
     """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
+    manifest = _lay(writer, facts, lock, work)
+    for name, content in trained.receipts.items():
+        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
+    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
+    writer.finish(manifest)
+
+
+def draft(root: Path, facts: Facts, lock: Lock, work: Path) -> Path:
+    """The same without receipts, in a folder of its own: what can be asked before the last gates are known."""
+    writer = Writer(root=root)
+    writer.finish(_lay(writer, facts, lock, work))
+    return root
+
+
+def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
+    """Write all that is sealed; what the manifest says beside the files."""
     for path in sorted(_sealed(facts, work)):
         writer.copy(path, path.relative_to(work).as_posix())
     golden = facts.compiled.hold(facts.described.golden)
@@ -87,10 +103,7 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
     # What was trained is the version, whatever scores it.
     manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)
     writer.write(contract.CARD, card.render(manifest, golden, lock))
-    for name, content in trained.receipts.items():
-        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
-    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
-    writer.finish(manifest)
+    return manifest
 
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:

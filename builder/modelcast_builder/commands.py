@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -245,10 +244,7 @@ def _serving_environment(
     bundle: Bundle, settings: BuildSettings, reporter: Reporter, own: Path | None = None
 ) -> Environment:
     with reporter.step("environment"):
-        lock = replace(environment.lock_of(bundle.root), wheels=own)
-        if _is_compiled(bundle):
-            return environment.builders(lock)
-        return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
+        return environment.of_bundle(bundle, settings, own)
 
 
 def _is_compiled(bundle: Bundle) -> bool:

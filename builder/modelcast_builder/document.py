@@ -85,8 +85,11 @@ class Champion(Section, frozen=True, kw_only=True):
     """An earlier bundle, and how far the new one may be from it."""
 
     bundle: str
+    """A folder, relative to the repository's root or absolute, or an image on the building machine."""
     flips: Threshold | None = None
+    """The share of the holdout's rows whose label changes."""
     accuracy_drop: Threshold | None = None
+    """The champion's accuracy on them less the model's."""
 
 
 class Gates(Section, frozen=True, kw_only=True):
@@ -109,6 +112,11 @@ class Gates(Section, frozen=True, kw_only=True):
     def of_rows(self) -> bool:
         """Whether rows with answers decide."""
         return bool(self.metrics or self.slices or self.fairness)
+
+    @property
+    def of_bundle(self) -> bool:
+        """Whether the bundle as a whole is asked or measured."""
+        return any(one is not None for one in (self.champion, self.latency_ms, self.bundle_mb))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -205,9 +213,6 @@ class Document(Section, frozen=True, kw_only=True):
     def not_built(self) -> tuple[str, ...] | None:
         """The path of the first key that is valid, and that this version does not build yet."""
         later = {
-            ("gates", "champion"): self.gates is not None and self.gates.champion is not None,
-            ("gates", "latency_ms"): self.gates is not None and self.gates.latency_ms is not None,
-            ("gates", "bundle_mb"): self.gates is not None and self.gates.bundle_mb is not None,
             ("drift",): self.drift is not None,
             ("service",): self.service is not None,
             ("limits", "queue"): self.limits.queue is not None,

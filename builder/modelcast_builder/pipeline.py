@@ -8,6 +8,7 @@ from modelcast_runtime.bundle import Bundle, open_bundle
 
 from modelcast_builder import (
     bundling,
+    champion,
     child,
     compilation,
     environment,
@@ -18,6 +19,7 @@ from modelcast_builder import (
     seal,
     smoke,
     source_tree,
+    standing,
     training,
 )
 from modelcast_builder.bundling import Facts
@@ -78,11 +80,13 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 gates=held,
                 compiled=compiled,
             )
+            # A graph is served by modelcast's own environment, without the model's.
+            scoring = serving if compiled.graph is None else environment.builders(serving.lock)
+            rows = champion.rows_of(repo.root, asked.data, config)
+            facts = standing.hold(facts, scoring, rows, settings, work, reporter)
             receipt = provenance.record(repo, config, serving.lock, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
-            # A graph is served by modelcast's own environment, without the model's.
-            scoring = serving if compiled.graph is None else environment.builders(serving.lock)
             reporter.say("smoke", smoke.check(scoring, writer.root, work / "smoke", examples, config.handed))
         seal.publish(writer, out)
     return open_bundle(out)
