@@ -2,24 +2,20 @@
 
 import json
 import os
-import subprocess
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from modelcast_builder import comparison, environment, own_process
+from modelcast_builder import comparison, environment
 from modelcast_builder.cli import main
 from modelcast_builder.comparison import Asked, Comparison, Question
 from modelcast_builder.comparison.messages import Change, Group, Pair, Quality, Scored, Shift, Side
 from modelcast_builder.environment import Lock, lock_text, parse_lock
 from modelcast_builder.errors import BuildError
 from modelcast_builder.seal import Writer
-from modelcast_runtime import cli, contract
+from modelcast_runtime import contract
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Compilation, Evaluation, Golden, Manifest, Output, Signature, Slice
 
@@ -28,25 +24,8 @@ from tests.conftest import MakeBundle
 LOCK = Lock(packages=("numpy==2.4.6", "scikit-learn==1.9.1"), serving=("flask==3.1.0",), as_of="", python="3.11")
 NAMES = ("a", "b", "c", "d")
 OLD = Side(given="./old", name="spam", version="sha256:1", bundle_digest="sha256:3")
+pytestmark = pytest.mark.usefixtures("in_process")
 NEW = Side(given="host/spam:2", name="spam", version="sha256:2", bundle_digest="sha256:4")
-
-
-@pytest.fixture(autouse=True)
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `modelcast-runtime predict` does, without a process that imports scikit-learn for each bundle.
-
-    Own code has a process: the next one would find its modules.
-    """
-    really = own_process.run
-
-    def run(command: Sequence[str], **said: Any) -> subprocess.CompletedProcess[str]:
-        if Path(command[0]).name != "modelcast-runtime" or Path(command[2], contract.CODE).exists():
-            return really(command, **said)
-        heard = StringIO()
-        with warnings.catch_warnings(), redirect_stderr(heard):
-            return subprocess.CompletedProcess(command, cli.main(list(command[1:])), "", heard.getvalue())
-
-    monkeypatch.setattr(own_process, "run", run)
 
 
 def lock(**said: Any) -> bytes:
