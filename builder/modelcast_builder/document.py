@@ -102,11 +102,11 @@ class Gates(Section, frozen=True, kw_only=True):
     fairness: dict[str, Fairness] = {}
     """How far the groups of a column may be apart."""
     champion: Champion | None = None
-    """How far the model may be from an earlier bundle. Not built yet."""
+    """How far the model may be from an earlier bundle, on the same rows."""
     latency_ms: Threshold | None = None
-    """How slow it may be. Not built yet."""
+    """The median milliseconds that a row may take."""
     bundle_mb: Threshold | None = None
-    """How large it may be. Not built yet."""
+    """The megabytes that the bundle may have."""
 
     @property
     def of_rows(self) -> bool:

@@ -332,9 +332,6 @@ def test_the_settings_of_the_service_are_what_is_written_and_else_its_own_defaul
 
 
 LATER = {
-    "gates: {champion: {bundle: ../old}}": "gates.champion",
-    "gates: {latency_ms: '<= 5'}": "gates.latency_ms",
-    "gates: {bundle_mb: '<= 5'}": "gates.bundle_mb",
     "drift: {bins: 5}": "drift",
     "service: {cors: [a]}": "service",
     "limits: {rows: 3, queue: 4}": "limits.queue",

@@ -36,9 +36,6 @@ def errors(content: Any) -> list[str]:
 def read(folder: Path, content: dict[str, Any]) -> Config:
     """The document as this version reads it: on this Python, without what is not built yet."""
     built = {key: value for key, value in content.items() if key not in ("drift", "service")}
-    if "gates" in built:
-        later = ("champion", "latency_ms", "bundle_mb")
-        built["gates"] = {key: value for key, value in built["gates"].items() if key not in later}
     if "limits" in built:
         later = ("queue", "deadline_s")
         built["limits"] = {key: value for key, value in built["limits"].items() if key not in later}
