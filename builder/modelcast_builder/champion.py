@@ -1,8 +1,8 @@
 """Whether a model may take its champion's place: both are asked the holdout rows, before the new one is sealed."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcast_runtime.bundle import BundleError, open_bundle
@@ -34,12 +34,15 @@ class Rows:
     holdout: Path | None
     target: str | None
     groups: tuple[str, ...]
+    handed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The build's variables that own code finds, as the notebooks did."""
 
 
 def rows_of(root: Path, data: Data, config: Config) -> Rows:
     """What the repository at `root` has of them."""
     holdout = None if data.holdout is None else Path(data.holdout)
-    return Rows(root=root, holdout=holdout, target=data.target, groups=config.document.data.groups)
+    groups = config.document.data.groups
+    return Rows(root=root, holdout=holdout, target=data.target, groups=groups, handed=config.handed)
 
 
 def judge(
@@ -54,7 +57,7 @@ def judge(
     inputs = [column.name for column in candidate.bundle.manifest.signature.inputs]
     question = Question(data=_readable(rows.holdout, inputs, rows, work), target=rows.target, groups=rows.groups)
     try:
-        scored = comparison.score(champion, candidate, question, work, settings.variables)
+        scored = comparison.score(champion, candidate, question, work, rows.handed)
     except BuildError as refused:
         problem = f"the model cannot be compared with its champion: {refused.problem}"
         raise BuildError(STEP, problem, "Correct the holdout, or name another `gates.champion.bundle`") from refused

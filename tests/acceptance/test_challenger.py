@@ -13,7 +13,7 @@ GATES = """
 name: penguins
 data: {holdout: data/penguins.csv, target: species, groups: [sex]}
 gates:
-  champion: {bundle: champion, flips: "<= 0.02", accuracy_drop: "<= 0.0"}
+  champion: {bundle: champion, flips: "<= 0.0", accuracy_drop: "<= 0.0"}
   latency_ms: "<= 60000"
   bundle_mb: "<= 200"
 """
@@ -52,10 +52,10 @@ def test_a_worse_model_does_not(penguins: Case, modelcast: Modelcast, tmp_path: 
         "build", root, "--out", tmp_path / "bundle", MODELCAST_PARAMETERS='{"trees": 1, "seed": 7}', OMP_NUM_THREADS="1"
     )
     assert (done.returncode, done.stdout, (tmp_path / "bundle").exists()) == (1, "", False)
-    assert "     gate                    expected  got\n     champion.flips          <= 0.02   0." in done.stderr
+    assert "     gate                    expected  got\n     champion.flips          <= 0.0    0." in done.stderr
     *_, last = done.stderr.splitlines()
     assert last.startswith("error: gates: champion.flips is 0.")
     assert last.endswith(
-        ", expected <= 0.02 (2 of 4 gates failed). "
+        ", expected <= 0.0 (2 of 4 gates failed). "
         "Train a model that reaches it, or change `gates.champion` in modelcast.yaml."
     )

@@ -48,7 +48,8 @@ def judged(settings: BuildSettings, make_bundle: MakeBundle, tmp_path: Path) -> 
         if holdout:
             holdout.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         root = make_bundle(kind, lock=lock_text(HERE).encode())
-        rows = Rows(root=tmp_path / "repository", holdout=holdout, target=target, groups=groups)
+        handed = {"GREETING": "hello", "PYTHONPATH": "/elsewhere", "MODELCAST_LIMITS_ROWS": "1"}
+        rows = Rows(root=tmp_path / "repository", holdout=holdout, target=target, groups=groups, handed=handed)
         reporter = Reporter()
         found = champion.judge(Champion(**said), asked(root), rows, settings, tmp_path / "work", reporter)
         gates = list(found)
@@ -82,6 +83,16 @@ def test_the_same_model_passes(judged: Callable[..., list[Gate]]) -> None:
         Gate(name="champion.flips", expected="<= 0.02", got=0.0, passed=True),
         Gate(name="champion.accuracy_drop", expected="<= 0.0", got=0.0, passed=True),
     ]
+
+
+def test_own_code_finds_what_the_notebooks_were_handed(
+    judged: Callable[..., list[Gate]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the builder's credentials nor what would change the service's settings."""
+    found, run = list[Any](), own_process.run
+    monkeypatch.setattr(own_process, "run", lambda *said, **named: found.append(named["env"]) or run(*said, **named))
+    judged("frame", *FRAME, bundle="../champion", flips="<= 0.02")
+    assert found == [{"GREETING": "hello"}] * 2
 
 
 def test_another_model_does_not(
