@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -36,6 +37,16 @@ class Environment:
     python: Path
     lock: Lock
     root: Path
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """Where its files are: its own, its interpreter's, and those that uv only linked."""
+        home, variables = Path.home(), os.environ
+        caches = Path(variables.get("XDG_CACHE_HOME") or home / ".cache") / "uv"
+        linked = variables.get("UV_LINK_MODE") == "symlink"
+        kept = [Path(variables.get("UV_CACHE_DIR") or caches)] if linked else []
+        libraries = [Path(place) for place in variables.get("LD_LIBRARY_PATH", "").split(":") if place]
+        return (self.root, self.python.parent, Path(sys.base_prefix), base_python().parent, *libraries, *kept)
 
 
 def builders(lock: Lock) -> Environment:
