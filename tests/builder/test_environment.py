@@ -253,6 +253,47 @@ def test_with_a_pin_everything_else_is_as_of_the_end_of_its_day(index: Index, re
     assert lock_of(reach, recorded={"scikit-learn": "1.2.2"}) == lock
 
 
+def with_old_and_new_numpys(index: Index) -> None:
+    """scikit-learn 1.5.0 was there before numpy 2 was."""
+    for name in ("numpy", "scikit-learn"):
+        index.releases.remove(Release(name, locked.model_versions()[name]))
+    index.releases += [
+        Release("scikit-learn", "1.5.0", "2024-05-21T00:00:00Z", needs=("numpy>=1.19",)),
+        Release("numpy", "1.24.4", "2023-06-26T00:00:00Z"),
+        Release("numpy", "1.26.4", "2024-02-06T00:00:00Z"),
+        Release("numpy", "2.0.0", "2024-06-16T00:00:00Z"),
+        Release("numpy", "2.1.0", "2024-08-18T00:00:00Z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "recorded", "numpy", "as_of"),
+    [
+        ((), {"scikit-learn": "1.5.0"}, "1.26.4", "2024-05-22T00:00:00Z"),
+        ((), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "2.0.0", "2024-06-17T00:00:00Z"),
+        (("numpy>=1.20",), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "2.0.0", "2024-06-17T00:00:00Z"),
+        (("numpy==2.1.0",), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "2.1.0", "2024-08-19T00:00:00Z"),
+        (("numpy==1.26.4",), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "1.26.4", "2024-05-22T00:00:00Z"),
+    ],
+)
+def test_the_numpy_reads_what_the_artifact_was_written_by(
+    index: Index, reach: Uv, entries: tuple[str, ...], recorded: dict[str, str], numpy: str, as_of: str
+) -> None:
+    with_old_and_new_numpys(index)
+    lock = lock_of(reach, *entries, recorded=recorded)
+    assert (versions(lock)["numpy"], versions(lock)["scikit-learn"], lock.as_of) == (numpy, "1.5.0", as_of)
+
+
+def test_a_numpy_that_cannot_read_the_artifact_is_refused(index: Index, reach: Uv) -> None:
+    with_old_and_new_numpys(index)
+    with pytest.raises(BuildError) as refused:
+        lock_of(reach, "numpy==1.24.4", recorded={"scikit-learn": "1.5.0", "numpy": ">=2"})
+    assert str(refused.value) == (
+        "environment: the artifact was made by numpy 2 or newer, requirements.txt asks for ==1.24.4. "
+        "Write numpy>=2 in requirements.txt, or save the model again"
+    )
+
+
 def test_the_newest_of_several_pins_decides_the_day(index: Index, reach: Uv) -> None:
     index.releases += [Release("six", "1.16", "2021-05-05T00:00:00Z"), Release("idna", "3.7", "2024-04-11T00:00:00Z")]
     assert lock_of(reach, "six==1.16", "idna==3.7").as_of == "2024-04-12T00:00:00Z"

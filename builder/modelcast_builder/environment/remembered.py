@@ -11,10 +11,11 @@ from pathlib import Path
 
 from modelcast_builder.environment import locked
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import NOTE, Lock, lock_text, parse_lock
+from modelcast_builder.environment.lock import NOTE, Lock, hashes_text, lock_text, parse_hashes, parse_lock
 from modelcast_builder.errors import BuildError
 
 FOLDER = "resolutions"
+_HASHES = "# files: "
 
 
 def key(place: Place, entries: tuple[str, ...]) -> str:
@@ -33,10 +34,12 @@ def recall(cache: Path | None, digest: str) -> Lock | None:
         return None
     try:
         notes, _, text = _file(cache, digest).read_text(encoding="utf-8").partition("\n\n")
-        lock = parse_lock(text)
+        head = notes.splitlines()[1:]
+        hashes = parse_hashes("\n".join(line.removeprefix(_HASHES) for line in head if line.startswith(_HASHES)))
+        lock = replace(parse_lock(text), hashes=hashes)
     except (FileNotFoundError, UnicodeDecodeError, BuildError):
         return None
-    return replace(lock, notes=tuple(line.removeprefix(NOTE) for line in notes.splitlines()[1:]))
+    return replace(lock, notes=tuple(line.removeprefix(NOTE) for line in head if line.startswith(NOTE)))
 
 
 def keep(cache: Path | None, digest: str, lock: Lock) -> None:
@@ -46,7 +49,8 @@ def keep(cache: Path | None, digest: str, lock: Lock) -> None:
     file = _file(cache, digest)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}")
-    notes = "\n".join(["# A resolution that modelcast made.", *(f"{NOTE}{note}" for note in lock.notes)])
+    known = [f"{_HASHES}{line}" for line in hashes_text(lock.hashes).splitlines()]
+    notes = "\n".join(["# A resolution that modelcast made.", *(f"{NOTE}{note}" for note in lock.notes), *known])
     aside.write_text(f"{notes}\n\n{lock_text(lock)}", encoding="utf-8")
     aside.replace(file)
 

@@ -1,4 +1,4 @@
-"""What a library's error means where a wall of the sandbox is behind it: memory, processes or a file's size."""
+"""What a library's error means where a wall of the sandbox is behind it: memory, processes, files or the network."""
 
 import errno
 import resource
@@ -18,6 +18,12 @@ def behind(error: BaseException, step: str, doing: str) -> Refusal | None:
         if number == errno.EAGAIN or (isinstance(one, RuntimeError) and _NO_THREAD in str(one)):
             problem = f"{doing} starts more processes or threads than it may have"
             return Refusal(step=step, problem=problem, fix="Save a model with a small `n_jobs`, which starts no others")
+        if number == errno.ENETUNREACH:
+            problem = f"{doing} reaches for a network, and a model has none when it is loaded"
+            return Refusal(step=step, problem=problem, fix="Fetch it when the model is trained, and let it hold it")
+        if number == errno.EACCES and isinstance(one, OSError) and one.filename:
+            problem = f"{doing} may not touch {one.filename}, which will not be where the model is served"
+            return Refusal(step=step, problem=problem, fix="Put what it needs into the repository and into `code:`")
         if number == errno.EFBIG:
             most = resource.getrlimit(resource.RLIMIT_FSIZE)[0] >> 20
             problem = f"{doing} writes a file of more than {most} MiB"

@@ -25,8 +25,9 @@ _NOT_STARTED = 126
 def main(arguments: list[str]) -> int:
     """Run the command to its end; its exit code, or its signal."""
     asked, command = json.loads(arguments[0]), arguments[1:]
-    system.end_with_parent(signal.SIGTERM)
-    system.adopt_orphans()
+    with contextlib.suppress(OSError):  # elsewhere than on Linux only the group ends
+        system.end_with_parent(signal.SIGTERM)
+        system.adopt_orphans()
     group = processes.group_for(asked["limits"]["processes"], f"modelcast-{os.getpid()}")
     child = os.fork()
     if not child:
@@ -97,9 +98,11 @@ def _end(child: int, group: str | None) -> None:
 
 
 def _children() -> list[int]:
-    own = os.getpid()
-    with open(f"/proc/self/task/{own}/children", encoding="ascii") as file:  # noqa: PTH123
-        return [int(number) for number in file.read().split()]
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:  # noqa: PTH123
+            return [int(number) for number in file.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def _die_by(number: int) -> None:

@@ -71,7 +71,11 @@ def _limit_of_container() -> bool:
 def _own() -> "list[tuple[str, str]]":
     """Where the groups of processes are, and the path of this process' own."""
     found = []
-    for line in _read("/proc/self/cgroup").splitlines():
+    try:
+        lines = _read("/proc/self/cgroup").splitlines()
+    except OSError:  # only Linux has them
+        return []
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "pids":
             found.append((f"{_ROOT}/pids", path))

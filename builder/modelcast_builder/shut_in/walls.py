@@ -29,15 +29,20 @@ def put(limits: dict[str, int], network: str, read: list[str], write: list[str],
     lacking = _processes(limits["processes"], group, has_own_user=is_away and getuid() != 0)
     for name, kind in _LIMITS.items():
         _limit(kind, limits[name])
-    system.gain_no_privileges()
-    system.drop_capabilities()
-    # Not earlier: it is forgotten by who becomes another user.
-    system.end_with_parent(signal.SIGKILL)
+    if reason := _refused(_stay_small):
+        lacking.append(f"it can gain privileges ({reason})")
     if reason := _refused(lambda: landlock.restrict(read, write)):
         lacking.append(f"files and processes of this user outside of it can be reached (no Landlock: {reason})")
     if network != "host" and not is_away and (reason := _refused(seccomp.refuse_networks)):
         lacking.append(f"the network stays ({reason})")
     return lacking
+
+
+def _stay_small() -> None:
+    system.gain_no_privileges()
+    system.drop_capabilities()
+    # Not earlier: it is forgotten by who becomes another user.
+    system.end_with_parent(signal.SIGKILL)
 
 
 def _processes(most: int, group: str | None, *, has_own_user: bool) -> list[str]:
@@ -53,9 +58,10 @@ def _processes(most: int, group: str | None, *, has_own_user: bool) -> list[str]
 
 def _limit(kind: int, wanted: int) -> None:
     _, hard = resource.getrlimit(kind)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    grace = _GRACE_S if kind == resource.RLIMIT_CPU and most < hard - _GRACE_S else 0
-    resource.setrlimit(kind, (most, most + grace))
+    later = wanted + _GRACE_S if kind == resource.RLIMIT_CPU else wanted
+    if hard != resource.RLIM_INFINITY:
+        later = min(later, hard)
+    resource.setrlimit(kind, (min(wanted, later), later))
 
 
 def _refused(wall: Callable[[], None]) -> str | None:
