@@ -65,7 +65,9 @@ def pick(
     alone: Sequence[Path] = (),
 ) -> Ran:
     """Choose versions for `entries` and all that they need; `alone`: from these wheelhouses, asking no index."""
-    options = ["--no-header", "--no-annotate", "--generate-hashes", *only_wheels()]
+    options = ["--no-header", "--no-annotate", *only_wheels()]
+    # A folder of wheels knows only those that it holds: no other machine's.
+    options += [] if alone else ["--generate-hashes"]
     options += ["--exclude-newer", as_of] if as_of else []
     options += from_houses(alone) if alone else []
     named = {canonicalize_name(Requirement(entry).name) for entry in entries}
@@ -93,12 +95,13 @@ def pins_of(ran: Ran) -> tuple[str, ...]:
 def hashes_of(ran: Ran) -> dict[str, tuple[str, ...]]:
     """Pin -> the SHA-256 of each of its files, of every platform, that the question was answered with."""
     found: dict[str, list[str]] = {}
+    pin = ""
     for line in ran.out.splitlines():
         if "==" in line:
-            hashes = found.setdefault(line.rstrip(" \\"), [])
+            pin = line.rstrip(" \\")
         elif _HASH in line:
-            hashes.append(line.partition(_HASH)[2].rstrip(" \\"))
-    return {pin: tuple(sorted(hashes)) for pin, hashes in found.items() if hashes}
+            found.setdefault(pin, []).append(line.partition(_HASH)[2].rstrip(" \\"))
+    return {pin: tuple(sorted(hashes)) for pin, hashes in found.items()}
 
 
 def released(place: Place, pins: Iterable[str]) -> Ran:

@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelcast_builder.environment import index, locked, refusals, remembered, vendored
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import STEP, Lock, this_python
+from modelcast_builder.environment.lock import STEP, Lock, of_these, this_python
 from modelcast_builder.environment.requirements import Requirements, pinned
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError
@@ -113,7 +113,9 @@ def _resolved(place: Place, entries: tuple[str, ...]) -> Lock:
     picked = _by_pins(place, entries) if _foreign(entries) else _by_builders_lock(place, entries)
     refusals.refuse_our_names(place, picked.packages)
     notes = (*picked.notes, *_left_out(picked.packages))
-    return Lock(packages=picked.packages, serving=_serving(place, picked), as_of=picked.as_of, notes=notes)
+    serving, hashes = _serving(place, picked)
+    known = {**of_these(hashes, serving), **picked.hashes}
+    return Lock(packages=picked.packages, serving=serving, as_of=picked.as_of, notes=notes, hashes=known)
 
 
 def _left_out(packages: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,7 +148,7 @@ def _by_builders_lock(place: Place, entries: tuple[str, ...]) -> Picked:
         ran = index.pick(place, entries, as_of=date)
     if ran.undated:
         return _undated(place, entries, constraints)
-    return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
+    return _picked(_answered(place, entries, ran), as_of=date)
 
 
 def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
@@ -162,7 +164,7 @@ def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
     if ran.undated:
         return _undated(place, entries, ())
     if ran.ok or ran.unreachable:
-        return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
+        return _picked(_answered(place, entries, ran), as_of=date)
     return _newer_than_pins(place, entries, date)
 
 
@@ -171,6 +173,10 @@ def _first_readers(place: Place, entries: tuple[str, ...]) -> Iterator[str]:
     for entry in (Requirement(one) for one in entries):
         if entry.name == "numpy" and str(entry.specifier) == ">=2" and (first := index.oldest(place, str(entry))):
             yield f"numpy=={first}"
+
+
+def _picked(ran: Ran, *, as_of: str, notes: tuple[str, ...] = ()) -> Picked:
+    return Picked(packages=index.pins_of(ran), as_of=as_of, notes=notes, hashes=index.hashes_of(ran))
 
 
 def _newer_than_pins(place: Place, entries: tuple[str, ...], date: str) -> Picked:
@@ -184,7 +190,7 @@ def _undated(place: Place, entries: tuple[str, ...], constraints: tuple[str, ...
     ran = index.pick(place, entries, constraints=constraints)
     if constraints and not ran.ok:
         ran = index.pick(place, entries)
-    return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of="", notes=(UNDATED,))
+    return _picked(_answered(place, entries, ran), as_of="", notes=(UNDATED,))
 
 
 def _agreeing(entries: tuple[str, ...]) -> tuple[str, ...]:
@@ -197,8 +203,11 @@ def _agreeing(entries: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{name}=={version}" for name, version in ours.items() if name not in against)
 
 
-def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
-    """What the service adds to the model's packages: at the builder's locked versions where the model leaves room."""
+def _serving(place: Place, picked: Picked) -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
+    """What the service adds to the model's packages: at the builder's locked versions where the model leaves room.
+
+    And the hashes of what was answered.
+    """
     names = {Requirement(pin).name for pin in picked.packages}
     # The model may be younger than the builder's lock; the service's other packages are held by their pins.
     date = max(locked.lock_date(), picked.as_of) if picked.as_of else ""
@@ -209,7 +218,8 @@ def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
     if not ran.ok and not (ran.unreachable or ran.unauthorised):
         raise refusals.no_room(place, ran)
     answered = _answered(place, locked.runtime_ranges(), ran)
-    return tuple(pin for pin in index.pins_of(answered) if Requirement(pin).name not in names)
+    added = tuple(pin for pin in index.pins_of(answered) if Requirement(pin).name not in names)
+    return added, index.hashes_of(answered)
 
 
 def _served(place: Place, constraints: tuple[str, ...], date: str) -> Ran:
