@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modelcast_builder import notebooks
+from modelcast_builder import notebooks, sandbox
 from modelcast_builder.config import read_config
 from modelcast_builder.document import Build
 from modelcast_builder.errors import BuildError
@@ -613,3 +613,30 @@ def test_only_files_of_an_artifacts_kind_are_looked_at_and_no_environment(tmp_pa
 def test_the_child_refuses_a_task_that_it_does_not_know(model_python: Path) -> None:
     done = subprocess.run([model_python, INSIDE, "dance"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "usage: __main__.py kernel|assemble|describe|convert ...\n")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (
+            "import ctypes; ctypes.string_at(0)",
+            "the kernel crashed (SIGSEGV). See the lines above: a compiled library of the model's environment failed",
+        ),
+        (
+            "import os, signal\nwhile os.fork(): pass\nsignal.pause()",
+            "BlockingIOError: [Errno 11] Resource temporarily unavailable. "
+            "Start fewer processes, for instance by `n_jobs=1`: all together may be 60",
+        ),
+        (
+            "open('large', 'wb').truncate(2**40)",
+            "OSError: [Errno 27] File too large. Write less into one file, "
+            "or write `build: {memory_mb: 2048}` in modelcast.yaml: a file may have four times that",
+        ),
+    ],
+)
+def test_a_notebook_that_does_what_it_may_not_is_told_in_a_line(
+    tmp_path: Path, model_python: Path, monkeypatch: pytest.MonkeyPatch, cell: str, expected: str
+) -> None:
+    monkeypatch.setattr(sandbox, "_processes", lambda: 60)
+    line, _ = run(tmp_path / "repo", model_python, cell, memory_mb=1024)
+    assert line == f"notebooks: train model.ipynb, cell 1: {expected}"
