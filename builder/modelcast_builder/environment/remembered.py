@@ -16,6 +16,8 @@ from modelcast_builder.errors import BuildError
 
 FOLDER = "resolutions"
 _HASHES = "# files: "
+_KEPT = ("versions", "hashes")
+"""What an answer holds: one that was kept when it held less is asked for again."""
 
 
 def key(place: Place, entries: tuple[str, ...]) -> str:
@@ -24,7 +26,7 @@ def key(place: Place, entries: tuple[str, ...]) -> str:
     versions = {**locked.model_versions(), **locked.serving_versions()}
     locks = [locked.lock_date(), *(f"{name}=={version}" for name, version in versions.items())]
     machine = [sys.version, sysconfig.get_platform(), platform.libc_ver()[1], metadata.version("uv")]
-    parts = (entries, wheels, locks, locked.runtime_ranges(), machine, place.uv.sources)
+    parts = (_KEPT, entries, wheels, locks, locked.runtime_ranges(), machine, place.uv.sources)
     return hashlib.sha256("\n\n".join("\n".join(part) for part in parts).encode()).hexdigest()
 
 
