@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,12 +41,17 @@ class Environment:
     @property
     def reads(self) -> tuple[Path, ...]:
         """Where its files are: its own, its interpreter's, and those that uv only linked."""
-        home, variables = Path.home(), os.environ
-        caches = Path(variables.get("XDG_CACHE_HOME") or home / ".cache") / "uv"
-        linked = variables.get("UV_LINK_MODE") == "symlink"
-        kept = [Path(variables.get("UV_CACHE_DIR") or caches)] if linked else []
+        variables = os.environ
         libraries = [Path(place) for place in variables.get("LD_LIBRARY_PATH", "").split(":") if place]
-        return (self.root, self.python.parent, Path(sys.base_prefix), base_python().parent, *libraries, *kept)
+        if variables.get("UV_LINK_MODE") == "symlink":
+            libraries.append(_uv_cache(variables))
+        return (self.root, self.python.parent, Path(sys.base_prefix), base_python().parent, *libraries)
+
+
+def _uv_cache(variables: Mapping[str, str]) -> Path:
+    """Where uv keeps what it links to, by its own rules."""
+    named, caches = variables.get("UV_CACHE_DIR"), variables.get("XDG_CACHE_HOME")
+    return Path(named or (f"{caches}/uv" if caches else Path.home() / ".cache" / "uv"))
 
 
 def builders(lock: Lock) -> Environment:
