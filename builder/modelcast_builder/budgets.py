@@ -11,12 +11,13 @@ from modelcast_runtime.contract import Gate
 from modelcast_runtime.settings import THREAD_ENV
 
 from modelcast_builder import own_process
-from modelcast_builder.child import without_python
+from modelcast_builder.child import at_home, without_python
 from modelcast_builder.comparison import Asked
 from modelcast_builder.document import Gates
 from modelcast_builder.errors import BuildError
 from modelcast_builder.gates import STEP, gate
 from modelcast_builder.report import Reporter
+from modelcast_builder.sandbox import DEFAULT
 
 _MEGABYTE = 1_000_000
 
@@ -53,7 +54,8 @@ def _latency_ms(candidate: Asked, nowhere: Path, variables: Mapping[str, str]) -
     command = [str(candidate.environment.python), "-I", "-m", "modelcast_runtime.latency", str(candidate.bundle.root)]
     clean = {name: value for name, value in without_python(variables).items() if not name.startswith("MODELCAST_")}
     try:
-        done = own_process.run(command, cwd=nowhere, env=clean | THREAD_ENV)
+        walls = DEFAULT.reaching(read=[*candidate.environment.reads, candidate.bundle.root], write=[nowhere])
+        done = own_process.run(command, cwd=nowhere, env=at_home(clean | THREAD_ENV, nowhere), sandbox=walls)
     except subprocess.TimeoutExpired as error:
         problem = f"the model did not answer a row within {error.timeout:g} seconds"
         raise BuildError(STEP, problem, "Save a model that answers a row in well under a second") from error

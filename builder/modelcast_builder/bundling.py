@@ -14,6 +14,7 @@ from modelcast_builder.artifact import trust
 from modelcast_builder.compilation import Compiled
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
+from modelcast_builder.environment.lock import HASHES, hashes_text
 from modelcast_builder.errors import BuildError
 from modelcast_builder.frameworks import Claim
 from modelcast_builder.inside.messages import Data, Described, DescribeRequest
@@ -82,6 +83,8 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
     manifest = _lay(writer, facts, lock, work)
     for name, content in trained.receipts.items():
         writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
+    if lock.hashes:
+        writer.write_receipt(HASHES, hashes_text(lock.hashes).encode())
     writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
     writer.finish(manifest)
 

@@ -155,12 +155,12 @@ class ServiceSection(Section, frozen=True, kw_only=True):
 
 
 class Build(Section, frozen=True, kw_only=True):
-    """The notebooks' sandbox."""
+    """The sandbox of notebooks and models."""
 
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 1800
     """Seconds for each notebook."""
     memory_mb: Annotated[int, msgspec.Meta(ge=256)] = 8192
-    """MiB of data of a kernel, and of each process that it starts."""
+    """MiB of data of each process of a notebook, and of each that loads the model."""
     network: bool = True
     """Whether the notebooks have a network."""
     env: tuple[str, ...] | None = None

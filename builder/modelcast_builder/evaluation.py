@@ -5,7 +5,7 @@ from typing import get_args
 
 from modelcast_runtime.contract import Evaluation
 
-from modelcast_builder import child
+from modelcast_builder import child, sandbox
 from modelcast_builder.config import Config
 from modelcast_builder.document import Metric
 from modelcast_builder.environment import Environment
@@ -47,7 +47,7 @@ def evaluate(
         groups=tuple(dict.fromkeys((*config.document.data.groups, *(gates.columns if gates else ())))),
     )
     try:
-        evaluated = child.evaluate(serving, request, work, config.handed)
+        evaluated = child.evaluate(serving, request, work, config.handed, sandbox.of_model(config.document.build))
     except BuildError as refused:
         if is_needed or asked.data.holdout_is_written:
             raise

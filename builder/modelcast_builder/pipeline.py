@@ -16,6 +16,7 @@ from modelcast_builder import (
     gates,
     promises,
     provenance,
+    sandbox,
     seal,
     smoke,
     source_tree,
@@ -47,6 +48,8 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             examples = promises.find(repo.root, config)
             digest = source_tree.digest(repo.root)
             reporter.say("discover", plan.reason)
+            if lacking := sandbox.lacking(config.document.build):
+                reporter.note("discover", lacking)
         with reporter.step("environment"):
             artifact = training.ready_made(plan)
             serving = environment.prepare(repo.root, artifact, settings, reporter, config.document)
@@ -58,7 +61,7 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
         with reporter.step("describe"):
             claimed = claim(trained.artifact)
             asked = bundling.question(trained, claimed, config, work)
-            described = child.describe(serving, asked, work, config.handed)
+            described = child.describe(serving, asked, work, config.handed, sandbox.of_model(config.document.build))
             reporter.say("describe", bundling.sentence(described))
             for note in described.notes:
                 reporter.note("describe", note)
@@ -87,6 +90,7 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             receipt = provenance.record(repo, config, serving.lock, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
-            reporter.say("smoke", smoke.check(scoring, writer.root, work / "smoke", examples, config.handed))
+            walls = sandbox.of_model(config.document.build)
+            reporter.say("smoke", smoke.check(scoring, writer.root, work / "smoke", examples, config.handed, walls))
         seal.publish(writer, out)
     return open_bundle(out)

@@ -17,6 +17,7 @@ from modelcast_builder.inside.messages import AssembleRequest, StageFile
 from modelcast_builder.notebooks import Definition, Executed, ExecutedNotebook, stages
 from modelcast_builder.notebooks.stages import Stage
 from modelcast_builder.report import Reporter
+from modelcast_builder.sandbox import of_model
 from modelcast_builder.travel import TravelFile
 
 _STAGE = 'joblib.dump(stage, os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"])'
@@ -135,7 +136,7 @@ def _assembled(executed: Executed, repo: Path, config: Config, environment: Envi
         by_value=needed.by_value,
         target=str(target),
     )
-    child.assemble(environment, request, work, config.handed)
+    child.assemble(environment, request, work, config.handed, of_model(config.document.build))
     return Trained(
         artifact=artifacts.scan(target),
         repo=repo,

@@ -115,6 +115,7 @@ def test_versions_and_root_are_read_from_every_way_to_save(
     assert seen.sha256 == hashlib.sha256(data).hexdigest()
     assert seen.versions == {"scikit-learn": sklearn.__version__}
     assert seen.recorded == {"scikit-learn": (sklearn.__version__,)}
+    assert seen.wants == {"scikit-learn": sklearn.__version__, "numpy": ">=2"}
     assert (seen.by_value, seen.main_names, seen.imports) == (False, frozenset(), frozenset())
 
 
@@ -179,6 +180,21 @@ def test_arrays_of_joblib_before_1_2_have_no_padding(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(wrapper, "__init__", old)
     joblib.dump([np.arange(5), datetime.timedelta(1)], path)
     assert ("datetime", "timedelta") in artifact.scan(path).globals
+
+
+@pytest.mark.parametrize(
+    ("module", "wants"),
+    [
+        ("numpy._core.multiarray", {"numpy": ">=2"}),
+        ("numpy._core", {"numpy": ">=2"}),
+        ("numpy.core.multiarray", {}),
+        ("numpy._corelation", {}),
+    ],
+)
+def test_the_names_of_numpy_tell_which_numpy_reads_them(
+    save: Callable[..., Path], module: str, wants: dict[str, str]
+) -> None:
+    assert artifact.scan(save(f"c{module}\nscalar\n.".encode())).wants == wants
 
 
 def state(version: str, *inner: "Part") -> dict[str, object]:

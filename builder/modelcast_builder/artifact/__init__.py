@@ -48,6 +48,8 @@ class Artifact:
     """Modules that code inside the pickle imports by name (cloudpickle)."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Distribution -> the version that made the root (of several: the one of the root, else the newest named)."""
+    least: Mapping[str, str] = field(default_factory=dict)
+    """Distribution -> the oldest version that surely reads it, where the file tells no more."""
     recorded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Distribution -> every version recorded; more than one says that parts were made apart."""
     root: tuple[str, str] | None = None
@@ -60,6 +62,12 @@ class Artifact:
     """Those of the globals that a skops file makes a load call, or the model when it scores."""
     mlflow: MlflowModel | None = None
     """The MLflow folder that the file lies in; size and sha256 are the folder's."""
+
+    @property
+    def wants(self) -> dict[str, str]:
+        """What its environment must hold: `{"scikit-learn": "1.4.2", "numpy": ">=2"}`."""
+        ranges = {name: f">={version}" for name, version in self.least.items() if name not in self.versions}
+        return {**self.versions, **ranges}
 
 
 def scan(path: Path, kind: str | None = None) -> Artifact:
@@ -145,11 +153,17 @@ def _pickled(bare: Artifact) -> Artifact:
         globals=frozenset(seen.globals),
         imports=frozenset(seen.imports),
         versions={"scikit-learn": made_by} if made_by else {},
+        # Older numpys call it `numpy.core`, which newer ones read too.
+        least={"numpy": "2"} if any(_is_in(module, "numpy._core") for module, _ in seen.globals) else {},
         recorded={"scikit-learn": versions} if versions else {},
         root=_class_of(root),
         main_names=frozenset(name for module, name in seen.globals if module == "__main__"),
         by_value=any(is_by_value(module, name) for module, name in seen.globals),
     )
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
 def _why(error: BaseException) -> str:

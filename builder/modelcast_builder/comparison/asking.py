@@ -9,11 +9,12 @@ from pathlib import Path
 from modelcast_runtime.bundle import Bundle
 
 from modelcast_builder import own_process
-from modelcast_builder.child import without_python
+from modelcast_builder.child import at_home, without_python
 from modelcast_builder.comparison.messages import Answers
 from modelcast_builder.comparison.rows import STEP
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
+from modelcast_builder.sandbox import DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ def ask(asked: Asked, file: Path, work: Path, variables: Mapping[str, str]) -> A
     command = [str(program), "predict", str(asked.bundle.root), str(file.absolute()), f"--out={out}", *options]
     clean = {name: value for name, value in without_python(variables).items() if not name.startswith("MODELCAST_")}
     try:
-        done = own_process.run(command, cwd=nowhere, env=clean)
+        walls = DEFAULT.reaching(read=[*asked.environment.reads, asked.bundle.root, file], write=[work])
+        done = own_process.run(command, cwd=nowhere, env=at_home(clean, work), sandbox=walls)
     except subprocess.TimeoutExpired as error:
         problem = f"{asked.given} did not answer the rows within {error.timeout:g} seconds"
         raise BuildError(STEP, problem, "Give fewer rows with --data FILE") from error

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelcast_runtime import contract
 
-from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen
+from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen, shortage
 from .messages import Answer, Described, DescribeRequest, Refused, left
 
 
@@ -16,14 +16,17 @@ def main(arguments: list[str]) -> int:
     """Read the request file, write the answer file."""
     request_file, answer_file = map(Path, arguments)
     request = contract.decode(request_file.read_bytes(), DescribeRequest)
+    doing = f"loading or scoring {Path(request.artifact).name}"
     try:
         described = describe(request)
         _check_task(described, request)
         answer = Answer(status="described", described=described)
     except Refused as refused:
-        answer = Answer(status="refused", refused=refused.refusal)
+        short = shortage.behind(refused, "describe", doing)
+        answer = Answer(status="refused", refused=short or refused.refusal)
+    except MemoryError as error:
+        answer = Answer(status="refused", refused=shortage.behind(error, "describe", doing))
     except SystemExit as end:
-        doing = f"loading or scoring {Path(request.artifact).name}"
         answer = Answer(status="refused", refused=left("describe", doing, end))
     answer_file.write_bytes(contract.encode(answer))
     return 0

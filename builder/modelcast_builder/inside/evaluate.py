@@ -8,11 +8,13 @@ import numpy as np
 from modelcast_runtime import contract
 from modelcast_runtime.contract import Evaluation, Gap, Slice
 
-from . import answered, curves, disparity, holdout
+from . import answered, curves, disparity, holdout, shortage
 from .answered import Answered
 from .holdout import STEP, Holdout
 from .measures import Measured, measure
 from .messages import Answer, Evaluated, EvaluateRequest, Refused, left
+
+_DOING = "scoring the holdout"
 
 
 def main(arguments: list[str]) -> int:
@@ -22,9 +24,12 @@ def main(arguments: list[str]) -> int:
     try:
         answer = Answer(status="evaluated", evaluated=evaluate(request))
     except Refused as refused:
-        answer = Answer(status="refused", refused=refused.refusal)
+        short = shortage.behind(refused, STEP, _DOING)
+        answer = Answer(status="refused", refused=short or refused.refusal)
+    except MemoryError as error:
+        answer = Answer(status="refused", refused=shortage.behind(error, STEP, _DOING))
     except SystemExit as end:
-        answer = Answer(status="refused", refused=left(STEP, "scoring the holdout", end))
+        answer = Answer(status="refused", refused=left(STEP, _DOING, end))
     answer_file.write_bytes(contract.encode(answer))
     return 0
 
