@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from modelcast_runtime import contract
-from modelcast_runtime.contract import Evaluation, Gate, Manifest, Provenance
+from modelcast_runtime.contract import Evaluation, Gate, Manifest
 
-from modelcast_builder import card, compilation, parameters, source_tree, travel
+from modelcast_builder import card, compilation, parameters, provenance, sbom, source_tree, travel
 from modelcast_builder.artifact import trust
 from modelcast_builder.compilation import Compiled
 from modelcast_builder.config import Config
@@ -18,6 +18,7 @@ from modelcast_builder.environment.lock import HASHES, hashes_text
 from modelcast_builder.errors import BuildError
 from modelcast_builder.frameworks import Claim
 from modelcast_builder.inside.messages import Data, Described, DescribeRequest
+from modelcast_builder.provenance import Build, Sealed
 from modelcast_builder.seal import Writer
 from modelcast_builder.training import Trained
 
@@ -78,14 +79,15 @@ def sentence(described: Described) -> str:
     return f"{described.task} of {len(inputs)} inputs ({names}), from {described.source}"
 
 
-def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
+def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, build: Build, work: Path) -> None:
     """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
     manifest = _lay(writer, facts, lock, work)
     for name, content in trained.receipts.items():
         writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
     if lock.hashes:
         writer.write_receipt(HASHES, hashes_text(lock.hashes).encode())
-    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
+    made = _made(writer, manifest, source_tree.sha256_of(work / facts.claim.model))
+    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance.record(build, made)))
     writer.finish(manifest)
 
 
@@ -96,16 +98,35 @@ def draft(root: Path, facts: Facts, lock: Lock, work: Path) -> Path:
     return root
 
 
+def _made(writer: Writer, manifest: Manifest, original: str) -> Sealed:
+    """What the provenance names of the bundle: all that is in it is written."""
+    sealed = {record.path: record.sha256 for record in writer.records}
+    return Sealed(
+        name=manifest.name,
+        digest=writer.digest(manifest),
+        model=manifest.model,
+        model_sha256=sealed[manifest.model],
+        original_sha256=original,
+        lock_sha256=sealed[contract.LOCK],
+        receipts=dict(writer.receipts),
+    )
+
+
 def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
     """Write all that is sealed; what the manifest says beside the files."""
-    for path in sorted(_sealed(facts, work)):
-        writer.copy(path, path.relative_to(work).as_posix())
+    sealed = {
+        record.path: record.sha256
+        for record in (writer.copy(path, path.relative_to(work).as_posix()) for path in sorted(_sealed(facts, work)))
+    }
     golden = facts.compiled.hold(facts.described.golden)
     writer.write(contract.GOLDEN, contract.encode(golden))
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
     # What was trained is the version, whatever scores it.
-    manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)
+    original = source_tree.sha256_of(work / facts.claim.model)
+    manifest = _manifest(facts, original, locked.sha256)
+    model = sealed[manifest.model]
     writer.write(contract.CARD, card.render(manifest, golden, lock))
+    writer.write(contract.SBOM, sbom.render(manifest, lock, model, original))
     return manifest
 
 
@@ -120,7 +141,7 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
     """All but the files, which the writer knows when the last one is written."""
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
     given = parameters.sealed(facts.config.parameters)
-    version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": given, "model": model})
+    version = contract.version_of(source=facts.source_digest, lock=lock, parameters=given, model=model)
     is_native = facts.compiled.graph is None
     return Manifest(
         name=facts.name,

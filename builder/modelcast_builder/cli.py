@@ -270,6 +270,24 @@ def diff(old: str, new: str, data: Path | None, target: str | None, as_json: boo
     click.echo(contract.encode(found).decode().rstrip() if as_json else comparison.page(found))
 
 
+@_examples("modelcast verify ./bundle", "modelcast verify quay.example.com/ml/penguins:1 --json")
+@main.command()
+@click.argument("bundle_or_image", shell_complete=_folder)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify(bundle_or_image: str, as_json: bool) -> None:
+    """Check every digest, receipt, label and golden row.
+
+    BUNDLE_OR_IMAGE is a bundle's folder, or an image on this machine. The model answers its golden rows in its own
+    environment, which takes a while where that has to be made first.
+    """
+    from modelcast_builder import commands
+
+    report = commands.verify(bundle_or_image, os.environ)
+    click.echo(report.as_json() if as_json else report.as_table())
+    if report.fault:
+        raise report.fault
+
+
 def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
     from modelcast_builder.manifests.image_reference import is_reference
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -28,6 +28,7 @@ from modelcast_builder.source import Source, fetch
 
 if TYPE_CHECKING:
     from modelcast_builder import comparison, conformance
+    from modelcast_builder import verify as verification
     from modelcast_builder.images import Engine
     from modelcast_builder.rebuild import Servable
 
@@ -164,6 +165,39 @@ def diff(
         return comparison.compare(*both, question, work, build_variables.handed(variables, None))
 
 
+def verify(bundle_or_image: str, variables: Mapping[str, str]) -> "verification.Report":
+    """Check everything that a bundle, or an image with one, says of itself."""
+    from modelcast_builder import images
+    from modelcast_builder import verify as verification
+
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+        root = images.folder_of(bundle_or_image, variables, work)
+        if not root.is_relative_to(work):
+            return verification.verify(root, None, verification.Running(answers=_golden_rows(variables, work)))
+        engine = images.find_engine(variables)
+        running = verification.Running(
+            answers=lambda _: images.ask(bundle_or_image, engine),
+            installed=lambda: images.installed(bundle_or_image, engine),
+        )
+        return verification.verify(root, verification.image_of(bundle_or_image, engine), running)
+
+
+def _golden_rows(variables: Mapping[str, str], work: Path) -> Callable[[Bundle], str]:
+    """Asks a bundle in its own environment, which may have to be made first."""
+
+    def ask(bundle: Bundle) -> str:
+        from modelcast_builder import smoke
+
+        reporter = _reporter()
+        reporter.say("verify", "asking the golden rows in the model's own environment; that may have to be made first")
+        serving = _serving_environment(bundle, build_settings(variables), reporter)
+        # What is verified may be anybody's: its own code finds no credentials here.
+        return smoke.check(serving, bundle.root, work / "nowhere", None, build_variables.handed(variables, None))
+
+    return ask
+
+
 def check(server: "conformance.Server", model: str | None, example: Path | None) -> "conformance.Report":
     """Ask a server every case of the conformance table."""
     from modelcast_builder import conformance
@@ -268,7 +302,7 @@ def _runtime(serving: Environment) -> str:
 def _page(bundle: Bundle) -> str:
     manifest, provenance = bundle.manifest, bundle.provenance()
     takes_rows = manifest.signature.takes_rows
-    made = f"{provenance.built_at} from {provenance.source}" if provenance else "no receipts"
+    made = f"{provenance.built_at} from {provenance.source or 'a folder'}" if provenance else "no receipts"
     lines = [
         f"{manifest.name}  {manifest.version}",
         *([manifest.description] if manifest.description else []),

@@ -27,6 +27,7 @@ from modelcast_builder.bundling import Facts
 from modelcast_builder.config import BuildSettings, read_config
 from modelcast_builder.discover import discover
 from modelcast_builder.frameworks import claim
+from modelcast_builder.provenance import Build
 from modelcast_builder.report import Reporter
 from modelcast_builder.source import Source, fetch, model_name
 
@@ -37,6 +38,7 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
     Raises `BuildError`, and then leaves nothing there.
     """
     seal.check_target(out)
+    began = provenance.now()
     with tempfile.TemporaryDirectory(prefix="modelcast-") as folder, seal.staging(out) as writer:
         work = Path(folder).resolve()
         with reporter.step("discover"):
@@ -87,8 +89,17 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             scoring = serving if compiled.graph is None else environment.builders(serving.lock)
             rows = champion.rows_of(repo.root, asked.data, config)
             facts = standing.hold(facts, scoring, rows, settings, work, reporter)
-            receipt = provenance.record(repo, config, serving.lock, reporter)
-            bundling.write(writer, facts, trained, serving.lock, receipt, work)
+            made = Build(
+                source=repo,
+                source_digest=digest,
+                config=config,
+                plan=plan,
+                lock=serving.lock,
+                began=began,
+                notes=tuple(reporter.notes),
+                steps=tuple(reporter.steps),
+            )
+            bundling.write(writer, facts, trained, serving.lock, made, work)
         with reporter.step("smoke"):
             walls = sandbox.of_model(config.document.build)
             reporter.say("smoke", smoke.check(scoring, writer.root, work / "smoke", examples, config.handed, walls))

@@ -94,12 +94,12 @@ def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Reposito
     sealed = [record.path for record in bundle.manifest.files]
     assert sealed == [
         *("code/own.py", "code/räume/my module.py"),
-        *("environment.lock", "golden.json", "model-card.html", "model.joblib"),
+        *("environment.lock", "golden.json", "model-card.html", "model.joblib", "sbom.cdx.json"),
     ]
     assert [step.name for step in reporter.steps] == STEPS
     provenance = bundle.provenance()
     assert provenance is not None
-    assert (provenance.source, [step.name for step in provenance.steps]) == (str(repo), STEPS[:6])
+    assert (provenance.source, [step.name for step in provenance.steps]) == ("", STEPS[:6])
     again = build(repo)
     assert (again.digest, again.manifest) == (bundle.digest, bundle.manifest)
     assert left(tmp_path) == ["bundle"]
@@ -280,6 +280,7 @@ def test_own_code_is_sealed_with_what_it_loads_and_held_to_its_examples(
     assert (manifest.format, manifest.task, manifest.model) == ("python", "generic", "code/prediction.py")
     assert [record.path for record in manifest.files] == [
         "code/prediction.py", "code/words/table.json", "environment.lock", "golden.json", "model-card.html",
+        "sbom.cdx.json",
     ]  # fmt: skip
     assert said == [
         "discover: found prediction.py with predict(); explore.ipynb is documentation",
