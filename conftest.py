@@ -31,6 +31,7 @@ LONG = {
     "test_own_code.py",
     "test_private_index.py",
     "test_refusals.py",
+    "test_reproducible.py",
     "test_serve_watch.py",
     "test_unseen.py",
     "test_v2_clients.py",

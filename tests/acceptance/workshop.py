@@ -260,6 +260,7 @@ RECIPES: dict[str, Recipe] = {
     "spam": served_sample,
     "spam_in_few_buckets": sample_given("spam", TFIDF_BUCKETS='"64"'),
     "customers": sample_given("customers"),
+    "diabetes": sample_given("diabetes"),
     "customers_of_seven_kinds": sample_given("customers", MODELCAST_PARAMETERS="""'{"k": 7}'"""),
     "customers_of_seven_kinds_again": sample_given("customers", MODELCAST_PARAMETERS='"{\\"k\\": 7}"'),
     "own_stages": written(repositories.STAGES_OF_OWN_CLASSES),
