@@ -3,6 +3,7 @@
 import csv
 import difflib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +12,7 @@ from modelcast_runtime.contract import Evaluation, Gate, Manifest
 
 from modelcast_builder import card, compilation, parameters, provenance, sbom, source_tree, travel
 from modelcast_builder.artifact import trust
+from modelcast_builder.card import Lineage
 from modelcast_builder.compilation import Compiled
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
@@ -37,6 +39,10 @@ class Facts:
     evaluation: Evaluation | None
     gates: tuple[Gate, ...]
     compiled: Compiled
+    tables: Mapping[str, str]
+    """The data beside the model: path in the repository -> sha256."""
+    notebooks: tuple[str, ...]
+    """The pages of the executed notebooks, as the receipts name them."""
 
 
 def question(trained: Trained, claim: Claim, config: Config, work: Path) -> DescribeRequest:
@@ -124,9 +130,16 @@ def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
     # What was trained is the version, whatever scores it.
     original = source_tree.sha256_of(work / facts.claim.model)
     manifest = _manifest(facts, original, locked.sha256)
-    model = sealed[manifest.model]
-    writer.write(contract.CARD, card.render(manifest, golden, lock))
-    writer.write(contract.SBOM, sbom.render(manifest, lock, model, original))
+    lineage = Lineage(
+        kind=facts.described.kind,
+        source=facts.source_digest,
+        model=original,
+        lock=locked.sha256,
+        data=facts.tables,
+        notebooks=facts.notebooks,
+    )
+    writer.write(contract.CARD, card.render(manifest, golden, lock, lineage))
+    writer.write(contract.SBOM, sbom.render(manifest, lock, sealed[manifest.model], original))
     return manifest
 
 
@@ -176,6 +189,13 @@ def _data(repo: Path, config: Config) -> Data:
         holdout_is_written=written.holdout is not None,
         target=written.target,
     )
+
+
+def tables(repo: Path, config: Config) -> dict[str, str]:
+    """The tables beside the model by their paths in the repository, and the digest of each."""
+    found, written = _data(repo, config), config.document.data
+    named = ((found.train, written.train), (found.holdout, written.holdout))
+    return {name or f"data/{Path(table).name}": source_tree.sha256_of(Path(table)) for table, name in named if table}
 
 
 def _check_groups(table: Path, groups: tuple[str, ...]) -> None:

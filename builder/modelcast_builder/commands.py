@@ -309,6 +309,7 @@ def _page(bundle: Bundle) -> str:
         f"bundle digest  {bundle.digest}",
         f"{manifest.task}, {manifest.framework}, {contract.scored_by(manifest.compilation)}",
         *(f"proof  {words}" for words in contract.proof_words(manifest.compilation)),
+        *_quality(manifest),
         *(f"parameter  {name} = {value!r}" for name, value in manifest.parameters.items()),
         f"made  {made}",
         "",
@@ -322,6 +323,21 @@ def _page(bundle: Bundle) -> str:
         *(f"  {record.path}  {record.size} bytes  sha256:{record.sha256}" for record in manifest.files),
     ]
     return "\n".join(lines)
+
+
+def _quality(manifest: contract.Manifest) -> Iterator[str]:
+    """The metrics on the holdout, the gaps between groups, and the gates."""
+    from modelcast_builder import gates
+
+    if manifest.evaluation is not None:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.metrics.items())
+        yield f"metrics  {told} on {manifest.evaluation.rows} rows of {manifest.evaluation.data}"
+        for gap in manifest.evaluation.gaps:
+            ends = f"{gap.lowest or '(none)'} lowest, {gap.highest or '(none)'} highest"
+            yield f"gap  {gap.column} {gap.measure} {gap.gap:.4g}  {ends}"
+    for gate in manifest.gates:
+        got = "" if gate.got is None else f"  got {gates.shown(gate)}"
+        yield f"gate  {gate.name} {gate.expected}{got}"
 
 
 def _input(column: contract.Column) -> str:

@@ -84,6 +84,8 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 evaluation=None if evaluated is None else evaluated.evaluation,
                 gates=held,
                 compiled=compiled,
+                tables=bundling.tables(trained.repo, config),
+                notebooks=tuple(trained.receipts),
             )
             # A graph is served by modelcast's own environment, without the model's.
             scoring = serving if compiled.graph is None else environment.builders(serving.lock)

@@ -1,5 +1,6 @@
 """The child's task `describe`: load -> describe -> probe -> golden rows -> store canonically."""
 
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from modelcast_runtime import contract
 
 from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen, shortage
 from .messages import Answer, Described, DescribeRequest, Refused, left
+
+_LONGEST = 4_000
 
 
 def main(arguments: list[str]) -> int:
@@ -77,4 +80,22 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     training = seen.describe(rows, columns)
     if request.sample is not None:
         samples.leave(rows.rows, Path(request.sample))
-    return Described(task=task, signature=signature, golden=golden, source=rows.source, training=training)
+    return Described(
+        task=task,
+        signature=signature,
+        golden=golden,
+        source=rows.source,
+        training=training,
+        kind=_written_down(model),
+    )
+
+
+def _written_down(model: Any) -> str:
+    """Without addresses: they are others in the next build. An own class may fail at it, and is then its name."""
+    name = type(model).__name__
+    try:
+        text = repr(model)
+    except Exception:  # noqa: BLE001 - own code
+        return name
+    plain = re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))
+    return name if plain.startswith("<") else plain[:_LONGEST]

@@ -104,6 +104,8 @@ class Described(Contract, frozen=True, kw_only=True):
     source: str
     """Which source told the signature, for the report."""
     training: Training | None = None
+    kind: str = ""
+    """The model as its own class writes it down, with its parameters; for people."""
     notes: tuple[str, ...] = ()
 
 
