@@ -11,6 +11,7 @@ settings.load_profile("any-machine")
 LONG = {
     "test_artifact_kinds.py",
     "test_challenger.py",
+    "test_audited_estimators.py",
     "test_check.py",
     "test_breaking_rows.py",
     "test_command_line.py",

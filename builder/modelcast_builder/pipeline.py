@@ -53,7 +53,7 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             if lacking := sandbox.lacking(config.document.build):
                 reporter.note("discover", lacking)
         with reporter.step("environment"):
-            artifact = training.ready_made(plan)
+            artifact = training.ready_made(plan, config.document.trusted)
             serving = environment.prepare(repo.root, artifact, settings, reporter, config.document)
         with reporter.step("train"):
             if artifact is not None:
