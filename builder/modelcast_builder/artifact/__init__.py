@@ -10,11 +10,11 @@ from pathlib import Path
 
 from modelcast_builder import source_tree
 from modelcast_builder.artifact import skops
-from modelcast_builder.artifact.compression import UnreadableError, open_stream
+from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
 from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
-from modelcast_builder.artifact.replay import Replay, Seen
-from modelcast_builder.artifact.stubs import Global, Made, is_by_value
+from modelcast_builder.artifact.replay import Replay, Seen, steps_for
+from modelcast_builder.artifact.stubs import Global, Items, Made, is_by_value
 from modelcast_builder.errors import BuildError
 
 CORRUPT = (
@@ -57,7 +57,15 @@ class Artifact:
     by_value: bool = False
     """Whether code travels inside the pickle (cloudpickle, dill)."""
     called: frozenset[tuple[str, str]] = frozenset()
-    """Those of the globals that a skops file makes a load call, or the model when it scores."""
+    """Those of the globals that a load would call, of a skops file also those that the model calls when it scores."""
+    instances: frozenset[tuple[str, str]] = frozenset()
+    """Classes of a pickle that a load would make an object of without calling them (`__new__`)."""
+    made: tuple[Made, ...] = field(default=(), compare=False, repr=False)
+    """Of a pickle every object that a load would make, arrays (`stubs.Array`) among them; inert."""
+    tree: object = field(default=None, compare=False, repr=False)
+    """Of a pickle the root itself, inert."""
+    odd: str | None = None
+    """The first thing in a pickle that no model needs, such as `calls what it made itself`."""
     mlflow: MlflowModel | None = None
     """The MLflow folder that the file lies in; size and sha256 are the folder's."""
 
@@ -129,7 +137,7 @@ def _skopsed(bare: Artifact) -> Artifact:
 
 
 def _pickled(bare: Artifact) -> Artifact:
-    seen, path = Seen(), bare.path
+    seen, path = Seen(steps_left=steps_for(bare.size)), bare.path
     try:
         with path.open("rb") as file:
             root = Replay(open_stream(file), seen).load()
@@ -149,6 +157,11 @@ def _pickled(bare: Artifact) -> Artifact:
         root=_class_of(root),
         main_names=frozenset(name for module, name in seen.globals if module == "__main__"),
         by_value=any(is_by_value(module, name) for module, name in seen.globals),
+        called=frozenset(name for name, known in seen.globals.items() if known.is_called),
+        instances=frozenset(name for name, known in seen.globals.items() if known.is_made),
+        made=tuple(seen.made),
+        tree=root,
+        odd=seen.odd,
     )
 
 
@@ -167,7 +180,8 @@ def _class_of(root: object) -> tuple[str, str] | None:
         return ("builtins", "type")
     if isinstance(root, Made):
         return (root.kind.module, root.kind.name) if root.kind else None
-    return (type(root).__module__, type(root).__qualname__)
+    known = {Items: list, Span: bytes}.get(type(root), type(root))
+    return (known.__module__, known.__qualname__)
 
 
 def _release(version: str) -> tuple[int, ...]:
