@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcast_builder import source_tree
-from modelcast_builder.artifact import skops
+from modelcast_builder.artifact import skops, structures
 from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
 from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
@@ -146,6 +146,7 @@ def _pickled(bare: Artifact) -> Artifact:
     except CORRUPT as error:
         problem = f"{path.name} is no pickle that can be read: {_why(error)}"
         raise BuildError("artifact", problem, _REWRITE) from error
+    structures.check(path, seen.made)
     versions = tuple(sorted(seen.versions, key=_release))
     made_by = root.version if isinstance(root, Made) and root.version else versions[-1] if versions else None
     return replace(

@@ -55,6 +55,8 @@ def _check_order(preprocessor: object, features: int) -> None:
     taken = 0
     for part in items(fields(preprocessor).get("transformers_")):
         named = items(part)
+        if named and named[0] == "remainder":  # what is left over, if anything, is missed below
+            continue
         need(len(named) == 3 and name_of(named[1]) is not None, "drops features before its trees")
         chosen = numbers({"columns": named[2]}, "columns")
         need(chosen.dtype.kind == "b" and chosen.shape == (features,), "drops features before its trees")

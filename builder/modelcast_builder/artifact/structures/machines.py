@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from .damage import need
-from .values import fields, integer, name_of, numbers, shape_of, whole_numbers
+from .values import fields, integer, numbers, shape_of, whole_numbers
 
 _KERNELS = {"linear", "poly", "rbf", "sigmoid", "precomputed"}
 
@@ -34,7 +34,7 @@ def check_machine(state: Mapping[str, object]) -> None:
         rows = whole_numbers(state.get("shape_fit_"))
         need(rows and ((support >= 0) & (support < rows[0])).all(), "has a support vector that lies outside")
     else:
-        shape = whole_numbers(fields(vectors).get("_shape")) if name_of(vectors) else shape_of(vectors)
+        shape = shape_of(vectors) or whole_numbers(fields(vectors).get("_shape"))
         need(shape == (count, features), "has support vectors of another number or of other features")
 
 

@@ -21,7 +21,8 @@ def check_compressed(matrix: object) -> None:
     if kind.startswith("csc"):
         rows, columns = columns, rows
     need(pointers.shape == (rows + 1,) and pointers.dtype.kind in "iu", "has other rows than it says")
-    need(indexes.ndim == 1 and indexes.dtype.kind in "iu" and len(data) >= len(indexes), "has fewer values than indexes")
+    need(indexes.ndim == 1 and indexes.dtype.kind in "iu", "has indexes in another form")
+    need(len(data) >= len(indexes), "has fewer values than indexes")
     need(data.ndim == (3 if kind.startswith("bsr") else 1), "has values in another form")
     need(pointers[0] == 0 and (pointers[1:] >= pointers[:-1]).all(), "has a row that ends before it begins")
     need(pointers[-1] <= len(indexes), "has a row whose values lie outside")
@@ -51,7 +52,9 @@ def check_diagonals(matrix: object) -> None:
 def check_spline(spline: object) -> None:
     """Check a `BSpline`: knots in order, and as many coefficients as they need. Raises `Damaged`."""
     state = fields(spline)
-    knots, coefficients, degree = numbers(state, "t"), numbers(state, "c"), integer(state, "k")
+    # scipy 1.15 and newer write them with an underscore.
+    knots, coefficients = (numbers({name: state.get(f"_{name}", state.get(name))}, name) for name in ("t", "c"))
+    degree = integer(state, "k")
     need(knots.ndim == 1 and coefficients.ndim >= 1 and degree >= 0, "has no knots")
     needed = len(coefficients) + degree + 1
     need(len(knots) >= needed >= 2 * degree + 2, "has other knots than coefficients")
@@ -60,8 +63,7 @@ def check_spline(spline: object) -> None:
 
 def check_random_state(state: object) -> None:
     """Check what a random generator is set to: the place in its key is read as it stands. Raises `Damaged`."""
-    given = fields({"state": state})["state"]
-    kept = fields(given)
+    kept = fields(state)
     inner = fields(kept.get("state"))
     if kept.get("bit_generator") == "MT19937":
         need(numbers(inner, "key").shape == (624,), "has a key of another size")
@@ -77,4 +79,5 @@ def _shape(matrix: object) -> tuple[int, ...]:
 
 
 def _check_places(indexes: Numbers, length: int) -> None:
-    need(not indexes.size or (np.min(indexes) >= 0 and np.max(indexes) < length), "has a value whose index lies outside")
+    is_inside = not indexes.size or (np.min(indexes) >= 0 and np.max(indexes) < length)
+    need(is_inside, "has a value whose index lies outside")

@@ -18,7 +18,7 @@ from .values import (
     whole,
 )
 
-_METRICS = ("sklearn.metrics._dist_metrics", "sklearn.neighbors._dist_metrics")
+METRICS = ("sklearn.metrics._dist_metrics", "sklearn.neighbors._dist_metrics")
 _PARTS = 13
 """Values in the state of a tree, `BinaryTree.__getstate__`."""
 _BOUNDS = {"KDTree": 2, "BallTree": 1}
@@ -49,7 +49,7 @@ def check_tree(tree: object) -> None:
 
 def check_metric(metric: object, features: int | None = None) -> None:
     """Check a `DistanceMetric`: p, a vector and a matrix, which some read as long as a row. Raises `Damaged`."""
-    need(module_of(metric) in _METRICS, "has no distance")
+    need(module_of(metric) in METRICS, "has no distance")
     state = state_of(metric)
     need(type(state) is tuple and len(state) >= 3, "has a distance without its parts")
     assert type(state) is tuple  # noqa: S101 - said above, for the type checker

@@ -1,7 +1,8 @@
 """What the checks ask of the inert values that a replay keeps: nothing here imports, makes or calls what they name."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +17,47 @@ from .damage import Damaged
 
 Numbers = NDArray[Any]
 Name = tuple[str, str]
+BYTES = ("builtins", "bytearray")
 
 
 @contextmanager
-def brought(path: Path, values: Iterable[object]) -> Iterator[None]:
-    """Put the bytes that lie in the file at `path` into these arrays and blobs, for as long as they are looked at."""
-    held = [value for value in values if isinstance(value, Array) and isinstance(value.data, Span)]
-    places = {value: value.data for value in held}
-    contents = dict(read_spans(path, (place for place in places.values() if isinstance(place, Span))))
-    for value, place in places.items():
-        value.data = contents[place]
+def brought(path: Path, made: Iterable[Made]) -> Iterator[None]:
+    """Put the bytes that lie in the file at `path` into what these objects hold, for as long as they are looked at."""
+    seen: set[int] = set()
+    places = [place for value in made for place in _places(value, seen)]
+    contents = dict(read_spans(path, {span for span, _ in places}))
+    for span, put in places:
+        put(contents[span])
     try:
         yield
     finally:
-        for value, place in places.items():
-            value.data = place
+        for span, put in places:
+            put(span)
 
 
-def below(value: object) -> Iterator[object]:
-    """What a state or the arguments hold, through containers but not into other objects."""
+def _places(value: object, seen: set[int]) -> Iterator[tuple[Span, Callable[[Any], None]]]:
+    """Where spans stand in an object and in all below it, once each."""
     waiting = [value]
-    seen: set[int] = set()
     while waiting:
         part = waiting.pop()
-        if isinstance(part, dict | Sequence) and not isinstance(part, str | bytes):
-            if id(part) not in seen:
-                seen.add(id(part))
-                waiting.extend(part.values() if isinstance(part, dict) else part)
-        else:
-            yield part
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, Made):
+            yield from _places_in(part)
+            waiting += [part.state, part.args, getattr(part, "data", None)]
+        elif isinstance(part, dict):
+            yield from ((kept, partial(part.__setitem__, key)) for key, kept in part.items() if isinstance(kept, Span))
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple):
+            waiting.extend(part)
+
+
+def _places_in(made: Made) -> Iterator[tuple[Span, Callable[[Any], None]]]:
+    if isinstance(made, Array) and isinstance(made.data, Span):
+        yield made.data, partial(setattr, made, "data")
+    if name_of(made) == BYTES and made.args and isinstance(made.args[0], Span):
+        yield made.args[0], lambda content: setattr(made, "args", (content,))
 
 
 def name_of(value: object) -> Name | None:
@@ -146,7 +159,7 @@ def column(records: Numbers, name: str) -> NDArray[np.int64]:
 
 def content_of(value: object) -> bytes:
     """The bytes of `bytes` or of a `bytearray`; raises `Damaged` where it is neither."""
-    while isinstance(value, Made) and name_of(value) == ("builtins", "bytearray") and value.args:
+    while isinstance(value, Made) and name_of(value) == BYTES and value.args:
         value = value.args[0]
     if type(value) is str:
         return value.encode("latin1")
