@@ -99,10 +99,8 @@ def _checks(value: Made) -> list[tuple[str, Callable[[], None]]]:
     kind = KINDS.get(name) or (_METRIC if name[0] in neighbours.METRICS else None)
     found: list[tuple[str, Callable[[], None]]] = [(kind.label, partial(kind.check, value))] if kind else []
     attributes = value.attributes if value.state is not None else {}
-    for owner in OWNERS:
-        if owner.attributes <= attributes.keys():
-            found.append(("", partial(_check_owner, owner, value)))
-    return found
+    owners = (owner for owner in OWNERS if owner.attributes <= attributes.keys())
+    return [*found, *(("", partial(_check_owner, owner, value)) for owner in owners)]
 
 
 def _check_owner(owner: Owner, value: Made) -> None:

@@ -68,16 +68,24 @@ def _check_tree(tree: Mapping[str, Any], features: int) -> None:
     sizes = _mapping(tree.get("tree_param"))
     count = _number(sizes, "num_nodes")
     need(count >= 1, "has no nodes")
-    names = ("left_children", "right_children", "split_indices", "default_left", "split_conditions", "sum_hessian")
-    left, right, asked, *others = (_list(tree, name) for name in (*names, "parents"))
+    names = ("left_children", "right_children", "split_indices", "default_left", "split_conditions", "parents")
+    left, right, asked, *others = (_list(tree, name) for name in names)
     need(all(len(kept) == count for kept in (left, right, asked, *others)), "counts other nodes than it has")
-    weights = max(1, _number(sizes, "size_leaf_vector")) * count
-    need(len(_list(tree, "base_weights")) in (weights, count), "has values of other nodes")
     inner = left != -1
-    need((right[~inner] == -1).all(), "has a node with one child")
+    _check_values(tree, right[~inner], count, max(1, _number(sizes, "size_leaf_vector")))
     check_paths(np.concatenate((left[inner], right[inner])), count)
     need(((asked[inner] >= 0) & (asked[inner] < features)).all(), "has a node that asks for a feature outside")
     _check_categories(tree, count)
+
+
+def _check_values(tree: Mapping[str, Any], leaves: Indexes, count: int, size: int) -> None:
+    """Check what the leaves hold; where that is vectors, XGBoost 3.2 and newer find them by the leaf's right child."""
+    need(len(_list(tree, "base_weights")) == count * size, "has values of other nodes")
+    if size > 1 and "leaf_weights" in tree:
+        weights = _list(tree, "leaf_weights")
+        need(((leaves >= 0) & (leaves < len(weights) // size)).all(), "has a leaf whose values lie outside")
+    else:
+        need((leaves == -1).all(), "has a node with one child")
 
 
 def _check_categories(tree: Mapping[str, Any], count: int) -> None:
