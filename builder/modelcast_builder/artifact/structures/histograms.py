@@ -64,5 +64,3 @@ def _check_order(preprocessor: object, features: int) -> None:
         need(encoded is None or len(items(encoded)) == chosen.sum(), "drops features before its trees")
         taken += int(chosen.sum())
     need(taken == features, "drops features before its trees")
-
-

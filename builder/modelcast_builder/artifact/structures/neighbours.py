@@ -96,5 +96,3 @@ def _check_labels(targets: np.ndarray, classes: object) -> None:
     need(targets.shape[1] == len(lists), "has targets of other outputs than classes")
     for labels, known in zip(targets.T, lists, strict=True):
         need(((labels >= 0) & (labels < shape_of(known)[0])).all(), "has a target that is none of its classes")
-
-

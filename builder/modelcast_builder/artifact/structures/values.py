@@ -151,8 +151,8 @@ def shape_of(value: object) -> tuple[int, ...]:
 
 def column(records: Numbers, name: str) -> NDArray[np.int64]:
     """A field of integers of an array of records; raises `Damaged` where there is none."""
-    kinds = records.dtype.fields or {}
-    if name not in kinds or kinds[name][0].kind not in "iub":
+    held = records.dtype.fields or {}
+    if name not in held or held[name][0].kind not in "iub":
         raise Damaged(f"has nodes without {name}")
     return records[name].astype(np.int64)
 
@@ -176,5 +176,3 @@ def _dtype(dtype: Dtype) -> np.dtype[Any]:
     names, formats, offsets = zip(*dtype.fields, strict=True)
     kinds = [_dtype(kind) for kind in formats]
     return np.dtype({"names": names, "formats": kinds, "offsets": offsets, "itemsize": dtype.itemsize})
-
-
