@@ -233,6 +233,8 @@ class Replay(pickle._Unpickler):  # noqa: SLF001 - joblib reads with it too
             self._new(args[0] if args else None, args[1:])
         elif maker.name == "__newobj_ex__" and len(args) == 3:
             self._new(args[0], args[1] if not args[2] else args[1:])
+        elif maker.name == "newObj":
+            self._new(args[0] if len(args) == 1 else None, ())
         elif len(args) == 3 and type(args[1]) is Global and args[1].module == "builtins" and args[1].name in _BASES:
             self._new(args[0], ())
         else:
