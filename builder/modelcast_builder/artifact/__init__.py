@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcast_builder import source_tree
-from modelcast_builder.artifact import skops, structures
-from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream
+from modelcast_builder.artifact import skops, skops_values, structures
+from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream, read_spans
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
 from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
 from modelcast_builder.artifact.replay import Replay, Seen, steps_for
@@ -119,6 +119,7 @@ def _logged(folder: Path) -> Artifact:
 def _skopsed(bare: Artifact) -> Artifact:
     try:
         schema = skops.read_schema(bare.path)
+        structures.check(bare.path, skops_values.objects(bare.path, schema.raw), skops_values.read_members)
     except skops.CORRUPT as error:
         problem = f"{bare.path.name} is no skops file that can be read: {_why(error)}"
         fix = "Write it again with skops.io.dump(model, path), and commit the whole file"
@@ -146,7 +147,7 @@ def _pickled(bare: Artifact) -> Artifact:
     except CORRUPT as error:
         problem = f"{path.name} is no pickle that can be read: {_why(error)}"
         raise BuildError("artifact", problem, _REWRITE) from error
-    structures.check(path, seen.made)
+    structures.check(path, seen.made, read_spans)
     versions = tuple(sorted(seen.versions, key=_release))
     made_by = root.version if isinstance(root, Made) and root.version else versions[-1] if versions else None
     return replace(

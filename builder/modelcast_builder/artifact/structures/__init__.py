@@ -16,7 +16,7 @@ from modelcast_builder.errors import BuildError
 
 from . import boosters, clusters, histograms, machines, matrices, neighbours, trees
 from .damage import Damaged, need
-from .values import brought, fields, name_of
+from .values import Read, brought, fields, name_of
 
 FIX = 'Do not load it: train the model again and save it with joblib.dump(model, "model.joblib")'
 
@@ -57,6 +57,8 @@ KINDS: dict[tuple[str, str], Kind] = {
         for module in (f"scipy.sparse._{kind}", f"scipy.sparse.{kind}")
     },
     ("scipy.interpolate._bsplines", "BSpline"): Kind("spline", matrices.check_spline),
+    ("numpy.random.mtrand", "RandomState"): _RANDOM,
+    ("numpy.random._generator", "Generator"): _RANDOM,
     ("numpy.random._pickle", "__randomstate_ctor"): _RANDOM,
     ("numpy.random._pickle", "__bit_generator_ctor"): _RANDOM,
     ("xgboost.core", "Booster"): Kind("booster", boosters.check_xgboost),
@@ -77,11 +79,14 @@ OWNERS = (
 """Attributes -> how the estimators that have all of them are checked."""
 
 
-def check(path: Path, made: Iterable[Made]) -> None:
-    """Check every object that a load of the file at `path` would make; raises `BuildError` for the first bad one."""
+def check(path: Path, made: Iterable[Made], read: Read) -> None:
+    """Check every object that a load of the file at `path` would make; raises `BuildError` for the first bad one.
+
+    `read` gives the bytes that the replay passed over.
+    """
     asked = [(value, found) for value in made if (found := _checks(value))]
     counts: Counter[str] = Counter()
-    with brought(path, (value for value, _ in asked)):
+    with brought(path, (value for value, _ in asked), read):
         for value, found in asked:
             for label, examine in found:
                 try:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelcast_builder.artifact.compression import Span, read_spans
+from modelcast_builder.artifact.compression import INFLATED_A_BYTE, Span, inflates
 from modelcast_builder.artifact.dtypes import Dtype
 from modelcast_builder.artifact.stubs import Array, Global, Made, Role
 
@@ -17,15 +17,21 @@ from .damage import Damaged
 
 Numbers = NDArray[Any]
 Name = tuple[str, str]
+Read = Callable[[Path, Iterable[Span]], Iterable[tuple[Span, bytes]]]
 BYTES = ("builtins", "bytearray")
+MOST_BROUGHT = 64 * 1024**2
+"""Bytes that the arrays of a small file's structures may inflate to."""
 
 
 @contextmanager
-def brought(path: Path, made: Iterable[Made]) -> Iterator[None]:
+def brought(path: Path, made: Iterable[Made], read: Read) -> Iterator[None]:
     """Put the bytes that lie in the file at `path` into what these objects hold, for as long as they are looked at."""
     seen: set[int] = set()
     places = [place for value in made for place in _places(value, seen)]
-    contents = dict(read_spans(path, {span for span, _ in places}))
+    spans = {span for span, _ in places}
+    if sum(span.size for span in spans) > MOST_BROUGHT + INFLATED_A_BYTE * path.stat().st_size:
+        raise inflates(MOST_BROUGHT)
+    contents = dict(read(path, spans))
     for span, put in places:
         put(contents[span])
     try:
@@ -151,7 +157,7 @@ def shape_of(value: object) -> tuple[int, ...]:
 
 def column(records: Numbers, name: str) -> NDArray[np.int64]:
     """A field of integers of an array of records; raises `Damaged` where there is none."""
-    held = records.dtype.fields or {}
+    held: Mapping[str, Any] = records.dtype.fields or {}
     if name not in held or held[name][0].kind not in "iub":
         raise Damaged(f"has nodes without {name}")
     return records[name].astype(np.int64)
