@@ -68,7 +68,8 @@ class _Reader:
             if node["__loader__"] != "CachedNode" and not self._is_same(node, known[0]):
                 raise ValueError("it has two objects of one number")
             return known[1]
-        found = _LOADERS.get(str(node["__loader__"]), _Reader._object)(self, node)
+        load = _LOADERS.get(str(node["__loader__"]))
+        found = self._object(node) if load is None else load(self, node)
         if type(number) is int:
             self._known[number] = (node, found)
         return found
@@ -76,14 +77,16 @@ class _Reader:
     def _is_same(self, one: Any, other: Any) -> bool:
         """Whether two nodes load alike: an object that is written twice names other files, of the same content."""
         if type(one) is dict and type(other) is dict:
-            if "file" in one and "file" in other and one["file"] != other["file"]:
-                if self._archive.read(str(one["file"])) != self._archive.read(str(other["file"])):
-                    return False
-            names = (one.keys() | other.keys()) - {"__id__", "file"}
-            return all(name in one and name in other and self._is_same(one[name], other[name]) for name in names)
+            names = (one.keys() | other.keys()) - {"__id__"}
+            return all(name in one and name in other and self._is_alike(name, one[name], other[name]) for name in names)
         if type(one) is list and type(other) is list:
             return len(one) == len(other) and all(map(self._is_same, one, other))
         return bool(one == other)
+
+    def _is_alike(self, name: str, one: Any, other: Any) -> bool:
+        if name == "file" and one != other:
+            return self._archive.read(str(one)) == self._archive.read(str(other))
+        return self._is_same(one, other)
 
     def _items(self, nodes: list[Any]) -> Items:
         items = Items()
@@ -173,7 +176,7 @@ def _flat(value: Any, depth: int) -> Items:
 
 def _described(file: IO[bytes], size: int) -> Array:
     """An array by the header of its `.npy`, whose data begins where the header ends; raises ValueError."""
-    version: tuple[int, int] = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    version: tuple[int, int] = np.lib.format.read_magic(file)
     if version not in _SHAPES:
         raise ValueError("it holds an array of an unknown version")
     shape, is_fortran, dtype = _SHAPES[version](file)
