@@ -14,6 +14,7 @@ from modelcast_builder.artifact.compression import Span, UnreadableError, open_s
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
 from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
 from modelcast_builder.artifact.replay import Replay, Seen, steps_for
+from modelcast_builder.artifact.structures import native
 from modelcast_builder.artifact.stubs import Global, Items, Made, is_by_value
 from modelcast_builder.errors import BuildError
 
@@ -93,7 +94,10 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
         )
     bare = Artifact(path=path, kind=kind, size=size, sha256=source_tree.sha256_of(path))
     readers = {"pickle": _pickled, "skops": _skopsed}
-    return readers[kind](bare) if kind in readers else bare
+    if kind in readers:
+        return readers[kind](bare)
+    native.check(path, kind)
+    return bare
 
 
 def lfs_pointer(step: str, name: str) -> BuildError:
@@ -142,12 +146,12 @@ def _pickled(bare: Artifact) -> Artifact:
     try:
         with path.open("rb") as file:
             root = Replay(open_stream(file), seen).load()
+        structures.check(path, seen.made, read_spans)
     except UnreadableError as error:
         raise BuildError("artifact", f"{path.name} {error.problem}", error.fix) from None
     except CORRUPT as error:
         problem = f"{path.name} is no pickle that can be read: {_why(error)}"
         raise BuildError("artifact", problem, _REWRITE) from error
-    structures.check(path, seen.made, read_spans)
     versions = tuple(sorted(seen.versions, key=_release))
     made_by = root.version if isinstance(root, Made) and root.version else versions[-1] if versions else None
     return replace(

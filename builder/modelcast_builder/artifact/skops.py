@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from modelcast_builder.artifact.compression import bound_for
+from modelcast_builder.artifact.compression import MOST_INFLATED, bound_for
 
 SCHEMA = "schema.json"
 MOST_SCHEMA = 256 * 1024**2
@@ -57,7 +57,7 @@ def read_schema(path: Path) -> Schema:
     """What the file at `path` names; raises one of `CORRUPT`, with a sentence about `it` where we know more."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        most = bound_for(path.stat().st_size)
+        most = min(MOST_INFLATED, bound_for(path.stat().st_size))
         if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > most:
             raise ValueError(f"it inflates to more than {most // 1024**2} MiB")
         if archive.getinfo(SCHEMA).flag_bits & 1 or archive.getinfo(SCHEMA).file_size > MOST_SCHEMA:

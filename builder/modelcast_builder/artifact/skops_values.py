@@ -105,6 +105,12 @@ class _Reader:
         made.state = self.value(node.get("content"))
         return made
 
+    def _named(self, node: dict[str, Any]) -> Global:
+        """A class, a function or a method, which are named; what they are bound to is made."""
+        for part in node.values():
+            self.value(part)
+        return Global(str(node.get("__module__")), str(node.get("__class__")))
+
     def _mapping(self, node: dict[str, Any]) -> Any:
         return self.value(node.get("content"))
 
@@ -156,6 +162,7 @@ class _Reader:
 
 _LOADERS: dict[str, Callable[[_Reader, dict[str, Any]], Any]] = {
     **dict.fromkeys(("DictNode", "OrderedDictNode", "DefaultDictNode", "ListNode"), _Reader._mapping),  # noqa: SLF001
+    **dict.fromkeys(("TypeNode", "FunctionNode", "MethodNode", "OperatorFuncNode"), _Reader._named),  # noqa: SLF001
     "TupleNode": _Reader._tuple,  # noqa: SLF001
     "JsonNode": _Reader._json,  # noqa: SLF001
     "BytesNode": _Reader._bytes,  # noqa: SLF001

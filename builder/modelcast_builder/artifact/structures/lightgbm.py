@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .damage import Damaged, need
+from .damage import Damaged, Unreadable, need
 from .nodes import check_paths
 
 MOST_FEATURES = 10_000_000
@@ -20,7 +20,7 @@ def check_model(text: str) -> None:
     """Check a saved model, or the text in a pickled `Booster`. Raises `Damaged`."""
     end = _END.search(text)
     if end is None or not text.startswith("tree\n"):
-        raise Damaged("is no model that can be read")
+        raise Unreadable("is no model that can be read")
     begins = [match.start() for match in _TREE.finditer(text, 0, end.start())]
     head = _lines(text[: begins[0] if begins else end.start()])
     features = _number(head, "max_feature_idx") + 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .damage import Damaged, need
+from .damage import Damaged, Unreadable, need
 
 MOST_DEEP = 64
 _INTEGERS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q"}
@@ -28,7 +28,8 @@ class _Reader:
 
     def take(self, size: int) -> bytes:
         taken = self.content[self.at : self.at + size]
-        need(0 <= size == len(taken), "ends too early")
+        if not 0 <= size == len(taken):
+            raise Unreadable("ends too early")
         self.at += size
         return taken
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import ubjson
-from .damage import Damaged, need
+from .damage import Damaged, Unreadable, need
 from .nodes import Indexes, check_paths
 
 MOST_FEATURES = 10_000_000
@@ -42,7 +42,7 @@ def _parsed(content: bytes) -> Mapping[str, Any]:
         is_text = content[1:2] in b'"\n\r\t '
         return _mapping(json.loads(content) if is_text else ubjson.parse(content))
     except (ValueError, RecursionError) as error:
-        raise Damaged("is no model that can be read") from error
+        raise Unreadable("is no model that can be read") from error
 
 
 def _check_trees(model: Mapping[str, Any], features: int, groups: int) -> int:
@@ -103,7 +103,7 @@ def _check_categories(tree: Mapping[str, Any], count: int) -> None:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise Damaged("is no model that can be read")
+        raise Unreadable("is no model that can be read")
     return value
 
 
