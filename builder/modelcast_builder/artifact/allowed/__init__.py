@@ -37,7 +37,7 @@ def uses() -> dict[Name, frozenset[Use]]:
 
 
 def home(module: str, name: str) -> Name:
-    """scikit-learn 1.4 to 1.8 was built with losses that do not know their package."""  # noqa: D403 - its name
+    """scikit-learn 1.4 to 1.8 was built with losses that do not know their package."""
     is_loss = module == "_loss" and name.removeprefix("__pyx_unpickle_").startswith("Cy")
     return ("sklearn._loss._loss" if is_loss else module, name)
 
