@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from modelcast_builder.environment import Requirements, base_python, create, resolve
+
 from tests.matrix.matrix import VERSIONS
 
 TARGET = Path(__file__).parents[1] / "builder/modelcast_builder/artifact/allowed/scikit-learn.txt"

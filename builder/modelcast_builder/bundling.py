@@ -41,6 +41,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
     artifact, logged = trained.artifact, trained.artifact.mlflow
     return DescribeRequest(
         artifact=str(artifact.path),
+        digest=artifact.digest,
         framework=claim.framework,
         code=str(code),
         definitions=trained.definitions,

@@ -44,7 +44,7 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             digest = source_tree.digest(repo.root)
             reporter.say("discover", plan.reason)
         with reporter.step("environment"):
-            artifact = training.ready_made(plan)
+            artifact = training.ready_made(plan, config.document.trusted)
             serving = environment.prepare(repo.root, artifact, settings, reporter, config.document)
         with reporter.step("train"):
             if artifact is not None:

@@ -140,6 +140,7 @@ def logged(shop: Bench, name: str) -> Case:
     age = name.removeprefix("logged_")
     source = shop.folder / "unseen" / name
     copy(root / age, source / "model")
+    write(source, {"modelcast.yaml": 'trusted: ["measures.cap:capped"]\n'})
     case = shop.build(name, source)
     return Case(source=source, built=case.built, made=json.loads((root / f"{age}.json").read_bytes()))
 

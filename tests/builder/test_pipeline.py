@@ -82,7 +82,7 @@ def left(tmp_path: Path) -> list[str]:
 def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Repository, tmp_path: Path) -> None:
     repo = repository(
         "own_class_with_a_frame",
-        modelcast_dot_yaml="code: ['own.py', 'räume/my module.py']\ninputs: {a: {dtype: float64}, b: {dtype: float64}}",
+        modelcast_dot_yaml="trusted: ['own:*']\ncode: ['own.py', 'räume/my module.py']\ninputs: {a: {dtype: float64}, b: {dtype: float64}}",
         **{"räume__my module_dot_py": "x = 1\n"},
     )
     before = state(repo)
@@ -166,20 +166,22 @@ def test_groups_that_the_data_does_not_have(build: Build, repository: Repository
     )
 
 
+OWN = "trusted: ['own:*']\ninputs: {a: {dtype: float64}}"
 FAILURES: dict[str, tuple[str, str | None, dict[str, str | bytes]]] = {
     "nothing there": ("discover", None, {}),
     "a bad configuration": ("config", "grid_search", {"modelcast_dot_yaml": "nam: x"}),
     "a bad name": ("config", "grid_search", {"modelcast_dot_yaml": "name: My_Model"}),
     "code by value": ("audit", None, {"model_dot_pkl": BY_VALUE}),
     "a notebook's class": ("audit", None, {"model_dot_pkl": IN_MAIN}),
+    "an own class that nobody trusts": ("audit", "nothing_known", {}),
     "no pickle": ("artifact", None, {"model_dot_pkl": b"nonsense"}),
     "bad requirements": ("environment", "grid_search", {"requirements_dot_txt": "numpy ==== what\n"}),
     "a dict": ("load", "a_dict", {}),
-    "no inputs": ("describe", "nothing_known", {}),
-    "a crash": ("describe", "predict_is_killed", {"modelcast_dot_yaml": "inputs: {a: {dtype: float64}}"}),
+    "no inputs": ("describe", "nothing_known", {"modelcast_dot_yaml": "trusted: ['own:*']"}),
+    "a crash": ("describe", "predict_is_killed", {"modelcast_dot_yaml": OWN}),
     "data that is not there": ("describe", "grid_search", {"modelcast_dot_yaml": "data: {train: data/train.csv}"}),
     "data outside": ("describe", "grid_search", {"modelcast_dot_yaml": "data: {train: ../x.csv}"}),
-    "answers that differ": ("smoke", "predict_draws", {"modelcast_dot_yaml": "inputs: {a: {dtype: float64}}"}),
+    "answers that differ": ("smoke", "predict_draws", {"modelcast_dot_yaml": OWN}),
 }
 
 

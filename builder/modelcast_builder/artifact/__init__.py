@@ -69,6 +69,8 @@ class Artifact:
     """The first thing in a pickle that no model needs, such as `calls what it made itself`."""
     mlflow: MlflowModel | None = None
     """The MLflow folder that the file lies in; size and sha256 are the folder's."""
+    digest: str = ""
+    """The sha256 of the very file that a load opens."""
 
 
 def scan(path: Path, kind: str | None = None) -> Artifact:
@@ -92,7 +94,8 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
         raise BuildError(
             "artifact", problem, "Save the model again, or name the right file: `model: NAME` in modelcast.yaml"
         )
-    bare = Artifact(path=path, kind=kind, size=size, sha256=source_tree.sha256_of(path))
+    digest = source_tree.sha256_of(path)
+    bare = Artifact(path=path, kind=kind, size=size, sha256=digest, digest=digest)
     readers = {"pickle": _pickled, "skops": _skopsed}
     if kind in readers:
         return readers[kind](bare)

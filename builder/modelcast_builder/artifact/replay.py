@@ -23,7 +23,7 @@ from .stubs import KEPT, PLAIN_TYPES, Array, Global, Items, Key, Made, Role, ref
 
 MOST_STEPS = 50_000_000
 """Opcodes of one artifact, nested pickles included; a forest of 100 MB has about ten million."""
-FEWEST_STEPS, STEPS_A_BYTE = 2_000_000, 20
+FEWEST_STEPS, STEPS_A_BYTE = 1_000_000, 20
 """Opcodes that a small file may inflate to, and those that each of its bytes adds."""
 MOST_KEPT_BYTES = 256
 """A longer value of bytes is passed over and found again by its place."""
@@ -104,8 +104,7 @@ class Replay(pickle._Unpickler):  # noqa: SLF001 - joblib reads with it too
                     raise EOFError
                 dispatch[key[0]](self)
             seen.steps_left -= _STRIDE
-        msg = f"it has more than {MOST_STEPS} opcodes"
-        raise pickle.UnpicklingError(msg)
+        raise pickle.UnpicklingError("it has more opcodes than a model of its size")
 
     def find_class(self, module: str, name: str) -> Any:
         """The stub of a global, the same one each time; Python 2's names become Python 3's as in a real load."""

@@ -3,6 +3,7 @@
 It judges what the inert replay saw (`Artifact`): nothing is imported, and nothing of the file decides what is allowed.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterator
 
 from modelcast_builder.artifact import Artifact
@@ -16,17 +17,34 @@ METHODS = frozenset(
     | {"set_output", "set_params", "transform", "get_feature_names_out"}
 )
 """What a model's caller calls: a function in their place would answer in the model's name."""
+FROM_NOTEBOOKS = frozenset(
+    {("builtins", "getattr"), ("functools", "reduce"), ("types", "SimpleNamespace")}
+    | {("operator", name) for name in ("attrgetter", "itemgetter", "methodcaller")}
+)
+"""What Python's own library adds to models that hold a notebook's functions: bound methods, columns picked by name."""
 _SAVE = 'Save the fitted estimator or Pipeline itself: joblib.dump(model, "model.joblib")'
 _AGAIN = 'Save the model again with joblib.dump(model, "model.joblib"), and do not serve a file that others made'
 
 
-def judge(artifact: Artifact, *, own: Collection[str] = (), trusted: Collection[str] = ()) -> None:
-    """Raise `BuildError` for the first thing in a pickle that no model needs and that nobody means.
+def judge(artifact: Artifact, *, trusted: Collection[str] = (), is_made_here: bool = False) -> None:
+    """Raise `BuildError` for the first thing in a pickle that no model needs and that nobody means; see `judge_names`.
 
-    `own` are the top-level modules that may be named: none for a ready-made file, the repository's own (and `__main__`)
-    for one that a notebook of this build wrote. `trusted` are the entries of modelcast.yaml.
+    Its root has to be an estimator. Other kinds of files are judged elsewhere.
     """
-    file, meant = artifact.path.name, _Meant(frozenset(own), frozenset(trusted))
+    judge_names(artifact, trusted=trusted, is_made_here=is_made_here)
+    if artifact.kind == "pickle" and not (is_made_here and artifact.by_value):
+        _check_root(artifact, _Meant(frozenset(trusted), is_made_here))
+
+
+def judge_names(artifact: Artifact, *, trusted: Collection[str] = (), is_made_here: bool = False) -> None:
+    """Raise `BuildError` for the first name of a pickle, or use of one, that is not allowed.
+
+    `trusted` are the entries of modelcast.yaml. `is_made_here`: a notebook of this build wrote it, whose own code, and
+    that of the distributions that it asked for, has run; what it wrote may hold them, by value too.
+    """
+    if artifact.kind != "pickle" or (is_made_here and artifact.by_value):
+        return
+    file, meant = artifact.path.name, _Meant(frozenset(trusted), is_made_here)
     foreign = sorted(name for name in artifact.globals if not meant.allows(*name))
     for name in sorted(foreign, key=lambda name: not is_hostile(*name)):
         raise refusal(file, *name)
@@ -38,7 +56,6 @@ def judge(artifact: Artifact, *, own: Collection[str] = (), trusted: Collection[
             raise _misuse(file, f"{how} {'.'.join(name)}, which models only refer to", name)
     for made in artifact.made:
         _check(file, made, meant)
-    _check_root(artifact, meant)
 
 
 def refusal(file: str, module: str, name: str) -> BuildError:
@@ -51,18 +68,22 @@ def refusal(file: str, module: str, name: str) -> BuildError:
 class _Meant:
     """What is allowed beside the list."""
 
-    def __init__(self, own: frozenset[str], trusted: frozenset[str]) -> None:
-        self._own = own
+    def __init__(self, trusted: frozenset[str], is_made_here: bool) -> None:
         self._trusted = trusted
+        self._is_made_here = is_made_here
 
     def allows(self, module: str, name: str) -> bool:
         """Whether it may be named; a dotted name leads through attributes, which no list can know."""
         return self.is_own(module, name) or ("." not in name and home(module, name) in uses())
 
     def is_own(self, module: str, name: str) -> bool:
-        """Whether the repository or its modelcast.yaml answers for it."""
-        is_trusted = f"{module}:{name}" in self._trusted or f"{module}:*" in self._trusted
-        return is_trusted or module.partition(".")[0] in self._own
+        """Whether the repository, or its modelcast.yaml, answers for it."""
+        if f"{module}:{name}" in self._trusted or f"{module}:*" in self._trusted:
+            return True
+        if not self._is_made_here:
+            return False
+        is_python = module.partition(".")[0] in sys.stdlib_module_names
+        return module == "__main__" or (module, name) in FROM_NOTEBOOKS or not (is_python or is_hostile(module, name))
 
 
 def _misuse(file: str, problem: str, name: Name) -> BuildError:

@@ -58,6 +58,8 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Load this artifact, say what the model takes and gives, and store it canonically."""
 
     artifact: str
+    digest: str = ""
+    """The sha256 of the bytes that were audited: no others are loaded. Empty where nothing was."""
     framework: str
     code: str
     """The folder of own modules as it will be sealed; the only path of the repository that the child sees."""
