@@ -24,6 +24,7 @@ LONG = {
     "test_init.py",
     "test_install.py",
     "test_kinds.py",
+    "test_mutations.py",
     "test_nachlass.py",
     "test_notebook_conventions.py",
     "test_offline.py",

@@ -178,6 +178,18 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: crafted_tree(arguments=(4, np.array([1]), 50)),
         f"{TREE} is made of other sizes than a tree's",
     ),
+    "tree: values without a form": (
+        lambda: crafted_tree(arguments=(4, np.array(["a"]), 1)),
+        f"{TREE} is made of other sizes than a tree's",
+    ),
+    "machine: a number for its support": (
+        lambda: crafted_machine(intercept_=None, support_=np.array(3), support_vectors_=None),
+        f"{MACHINE} counts other support vectors than it has",
+    ),
+    "neighbours: a number for its labels": (
+        lambda: changed(KNeighborsClassifier(algorithm="brute").fit(ROWS, LABELS), _y=np.array(3)),
+        f"{LOOKUP} has arrays in a form that no training writes",
+    ),
     "tree: no state": (lambda: Crafted((Tree, (4, np.array([1]), 1))), f"{TREE} has no nodes"),
     "tree: other features than its estimator": (
         lambda: other_tree_in_stump(9),

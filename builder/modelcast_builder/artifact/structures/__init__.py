@@ -19,6 +19,8 @@ from .damage import Damaged, need
 from .values import Read, brought, fields, name_of
 
 FIX = 'Do not load it: train the model again and save it with joblib.dump(model, "model.joblib")'
+UNEXPECTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What Python and numpy raise where an array has another form than a check asks for: a number where rows should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,23 @@ def check(path: Path, made: Iterable[Made], read: Read) -> None:
     counts: Counter[str] = Counter()
     with brought(path, (value for value, _, _ in asked), read):
         for value, label, examine in asked:
-            try:
-                examine()
-            except Damaged as damage:
+            what = _damage(examine)
+            if what is not None:
                 name = ".".join(name_of(value) or ())
-                what = f"its {label} {counts[label]} ({name})" if label else f"its {name}"
-                raise refusal(path.name, f"{what} {damage}") from None
+                whose = f"its {label} {counts[label]} ({name})" if label else f"its {name}"
+                raise refusal(path.name, f"{whose} {what}")
             counts[label] += 1
+
+
+def _damage(examine: Callable[[], None]) -> str | None:
+    """What is wrong with an object, as a phrase that follows its name."""
+    try:
+        examine()
+    except Damaged as damage:
+        return str(damage)
+    except UNEXPECTED:
+        return "has arrays in a form that no training writes"
+    return None
 
 
 def _checks(value: Made) -> list[tuple[str, Callable[[], None]]]:

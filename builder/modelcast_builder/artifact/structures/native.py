@@ -31,7 +31,7 @@ def check(path: Path, kind: str) -> None:
     """Check the file at `path`, of one of the kinds that have a format of their own; raises `BuildError`."""
     try:
         _CHECKS[kind](path)
-    except Unreadable:
+    except (Unreadable, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return  # it is refused all the same, with what to save instead
     except Damaged as damage:
         problem = f"{path.name} is damaged or hostile: it {damage}"

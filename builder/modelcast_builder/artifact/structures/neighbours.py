@@ -27,8 +27,7 @@ _BOUNDS = {"KDTree": 2, "BallTree": 1}
 def check_tree(tree: object) -> None:
     """Check a `KDTree` or `BallTree`, which were given all of their arrays at once. Raises `Damaged`."""
     state = state_of(tree)
-    need(type(state) is tuple and len(state) == _PARTS, "has no points")
-    assert type(state) is tuple  # noqa: S101 - said above, for the type checker
+    need(len(state) == _PARTS, "has no points")
     points, order, nodes, bounds = (number_array(part) for part in state[:4])
     need(points.ndim == 2 and points.size, "has no points")
     rows, features = points.shape
@@ -51,8 +50,7 @@ def check_metric(metric: object, features: int | None = None) -> None:
     """Check a `DistanceMetric`: p, a vector and a matrix, which some read as long as a row. Raises `Damaged`."""
     need(module_of(metric) in METRICS, "has no distance")
     state = state_of(metric)
-    need(type(state) is tuple and len(state) >= 3, "has a distance without its parts")
-    assert type(state) is tuple  # noqa: S101 - said above, for the type checker
+    need(len(state) >= 3, "has a distance without its parts")
     vector, matrix = number_array(state[1]), number_array(state[2])
     kind = (name_of(metric) or ("", ""))[1].rstrip("0123456789").removesuffix("Distance")
     size = len(vector) if vector.ndim == 1 else -1
@@ -81,7 +79,7 @@ def check_lookup(state: Mapping[str, object]) -> None:
     tree = state.get("_tree")
     if name_of(tree) is not None:
         parts = state_of(tree)
-        need(type(parts) is tuple and parts and shape_of(parts[0]) == rows, "looks up other rows than it keeps")
+        need(parts and shape_of(parts[0]) == rows, "looks up other rows than it keeps")
     if "_y" in state:
         targets = numbers(state, "_y")
         need(len(targets) == rows[0], "has targets of other rows")
