@@ -17,7 +17,8 @@ from tests.matrix.matrix import VERSIONS
 TARGET = Path(__file__).parents[1] / "builder/modelcast_builder/artifact/allowed/scikit-learn.txt"
 HEAD = """\
 # Written by `python -m tools.allowed`: what scikit-learn %s offer to a fitted model.
-# USE MODULE: NAMES. `estimator` and `object` are made by __new__ without arguments, `call` may be called, `value` is none of these.
+# USE MODULE: NAMES. An `estimator` or `object` is made by __new__ without arguments,
+# a `call` may be called, a `value` may only be referred to.
 """
 REVIEWED: dict[str, str | tuple[str, ...]] = {
     # Losses, links, kernels, distances: arithmetic on their own arrays.

@@ -1,10 +1,11 @@
 """Every estimator of some scikit-learn that can be fitted without asking its author: `python tools/zoo.py FOLDER`.
 
-Runs in any environment of scikit-learn >= 1.3, and needs nothing else. Leaves FOLDER/NAME.FORMAT for each of the formats
-that are named after it (all by default), and prints the names, one a line, of what was fitted.
+Runs in any environment of scikit-learn >= 1.3, and needs nothing else. Leaves FOLDER/NAME.FORMAT for each of the
+formats that are named after it (all by default), and prints the names, one a line, of what was fitted.
 """
 
 import importlib
+import inspect
 import pickle
 import sys
 import warnings
@@ -76,9 +77,9 @@ def fitted() -> Iterator[tuple[str, Any]]:
     for module in ("enable_halving_search_cv", "enable_iterative_imputer"):
         importlib.import_module(f"sklearn.experimental.{module}")
     for name, kind in all_estimators():
-        for X, y in DATA:
+        for rows, y in DATA:
             with suppress(Exception):  # the next data may suit it
-                yield name, _made(name, kind).fit(X, y)
+                yield name, _made(name, kind).fit(rows, y)
                 break
 
 
@@ -90,14 +91,10 @@ def _made(name: str, kind: type[BaseEstimator]) -> BaseEstimator:
     made = kind(**{key: given[key] for key in required})
     small = {"n_estimators": 4, "max_iter": 40, "random_state": 0, "n_init": 1, "cv": 2, "n_components": 2}
     known = made.get_params(deep=False)
-    return made.set_params(
-        **{key: value for key, value in small.items() if key in known and name not in ("IncrementalPCA",)}
-    )
+    return made.set_params(**{key: value for key, value in small.items() if key in known})
 
 
 def _required(kind: type[BaseEstimator]) -> set[str]:
-    import inspect
-
     parameters = inspect.signature(kind.__init__).parameters.values()
     return {parameter.name for parameter in parameters if parameter.default is parameter.empty}
 

@@ -203,8 +203,16 @@ def corpus() -> Iterator[tuple[str, bytes]]:
             yield f"{gadget}, {shape}", data
 
 
+def zeros() -> bytes:
+    """Ten GB of zeros in ten MB, as one array claims them."""
+    packer = zlib.compressobj(9)
+    head = joblibs([np.zeros(1000)]).replace(b"M\xe8\x03", b"\x8a\x05" + struct.pack("<q", 10**10 // 8)[:5])
+    parts = [packer.compress(head)] + [packer.compress(bytes(2**20)) for _ in range(300)]
+    return b"".join([*parts, packer.flush()])
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
-    "zeros in zlib": lambda: _zeros(),
+    "zeros in zlib": zeros,
     "zeros in bz2": lambda: bz2.compress(joblibs(["x"])[:-1] + b"\x8e" + struct.pack("<Q", 2**30) + bytes(2**28)),
     "a length of 2**60": lambda: b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.",
     "a text of 2**60": lambda: b"\x80\x04\x8d" + struct.pack("<Q", 2**60) + b"x.",
@@ -223,11 +231,3 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     ),
 }
 """Small files that would be large, or long, to read."""
-
-
-def _zeros() -> bytes:
-    """Ten GB of zeros in ten MB, as one array claims them."""
-    packer = zlib.compressobj(9)
-    head = joblibs([np.zeros(1000)]).replace(b"M\xe8\x03", b"\x8a\x05" + struct.pack("<q", 10**10 // 8)[:5])
-    parts = [packer.compress(head)] + [packer.compress(bytes(2**20)) for _ in range(300)]
-    return b"".join([*parts, packer.flush()])
