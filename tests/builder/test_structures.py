@@ -188,7 +188,20 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "neighbours: a number for its labels": (
         lambda: changed(KNeighborsClassifier(algorithm="brute").fit(ROWS, LABELS), _y=np.array(3)),
-        f"{LOOKUP} has arrays in a form that no training writes",
+        f"{LOOKUP} has targets of other rows",
+    ),
+    "clusters: no numbers": (
+        lambda: changed(KMeans(2, n_init=1).fit(ROWS), cluster_centers_=np.zeros((2, 4)), _n_threads="many"),
+        "its sklearn.cluster._kmeans.KMeans asks for threads that no machine has",
+    ),
+    "machine: a matrix without a form": (
+        lambda: crafted_matrix(indptr=np.array(4)),
+        f"{MATRIX} has other rows than it says",
+    ),
+    "matrix: of nothing": (lambda: crafted_matrix(_shape=()), f"{MATRIX} has no shape"),
+    "kd tree: nodes in rows": (
+        lambda: crafted_neighbours(KDTree, 2, lambda nodes: np.array(nodes["idx_start"])),
+        f"{KD} has nodes without idx_start",
     ),
     "tree: no state": (lambda: Crafted((Tree, (4, np.array([1]), 1))), f"{TREE} has no nodes"),
     "tree: other features than its estimator": (

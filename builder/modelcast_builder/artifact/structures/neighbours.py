@@ -81,10 +81,9 @@ def check_lookup(state: Mapping[str, object]) -> None:
         parts = state_of(tree)
         need(parts and shape_of(parts[0]) == rows, "looks up other rows than it keeps")
     if "_y" in state:
-        targets = numbers(state, "_y")
-        need(len(targets) == rows[0], "has targets of other rows")
-        if "classes_" in state and targets.dtype.kind in "iu":
-            _check_labels(targets.reshape(rows[0], -1), state["classes_"])
+        need(shape_of(state["_y"])[:1] == rows[:1], "has targets of other rows")
+        if "classes_" in state:  # a regressor's are never read as places
+            _check_labels(numbers(state, "_y").reshape(rows[0], -1), state["classes_"])
 
 
 def _check_labels(targets: np.ndarray, classes: object) -> None:
