@@ -11,8 +11,9 @@ settings.load_profile("any-machine")
 LONG = {
     "test_artifact_kinds.py",
     "test_audited_estimators.py",
-    "test_check.py",
     "test_breaking_rows.py",
+    "test_challenger.py",
+    "test_check.py",
     "test_command_line.py",
     "test_compiled_models.py",
     "test_configured.py",
@@ -34,8 +35,8 @@ LONG = {
     "test_refusals.py",
     "test_serve_watch.py",
     "test_unseen.py",
-    "test_v2_clients.py",
     "test_v1_clients.py",
+    "test_v2_clients.py",
     "test_wheelhouse.py",
 }
 

@@ -61,7 +61,7 @@ def _score(scorer: Scorer, decoded: Decoded, wanted: frozenset[Wanted], file: Pa
 
 
 def _decode(file: Path, bundle: Bundle) -> Decoded:
-    content, content_type = _as_request(file)
+    content, content_type = as_request(file)
     try:
         return payload.decode(
             content,
@@ -74,7 +74,8 @@ def _decode(file: Path, bundle: Bundle) -> Decoded:
         raise BundleError(f"{file.name}: {problem.detail}") from problem
 
 
-def _as_request(file: Path) -> tuple[bytes, str]:
+def as_request(file: Path) -> tuple[bytes, str]:
+    """A file as a request's body, and its content type; raises `BundleError`."""
     kind = file.suffix.lower()
     if kind not in (*_CONTENT_TYPES, ".parquet"):
         raise BundleError(f"{file.name}: expected a file of rows that ends in .csv, .json or .parquet")
