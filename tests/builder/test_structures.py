@@ -203,6 +203,10 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: crafted_neighbours(KDTree, 2, lambda nodes: np.array(nodes["idx_start"])),
         f"{KD} has nodes without idx_start",
     ),
+    "neighbours: classes that are none": (
+        lambda: changed(KNeighborsClassifier(algorithm="brute").fit(ROWS, LABELS), classes_=None),
+        f"{LOOKUP} has arrays in a form that no training writes",
+    ),
     "tree: no state": (lambda: Crafted((Tree, (4, np.array([1]), 1))), f"{TREE} has no nodes"),
     "tree: other features than its estimator": (
         lambda: other_tree_in_stump(9),
