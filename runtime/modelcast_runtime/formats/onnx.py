@@ -2,8 +2,8 @@
 
 The graph's inputs are either one tensor `rows` (double, [rows, columns], in the signature's order) or one tensor of
 [rows, 1] a column, called `x0`, `x1`, ... in the signature's order. Its outputs are `predict` and, where the
-signature has them, `predict_proba` and `distances`; and `refused` ([rows], bool) where the model itself raises for
-numbers that its graph would answer.
+signature has them, `predict_proba` and `distances`; and `refused` (bool, of any shape) where the model itself raises
+for numbers that its graph would answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ class OnnxScorer:
             return Scores.joined([self._score(part, wanted) for part in parts])
         names = self._asked.get(wanted) or self._ask(wanted)
         given = dict(zip(names, self._run(names, feed), strict=True))
-        if self._refuses and given[REFUSED].any():
+        if self._refuses and _TRUE in given[REFUSED].tobytes():  # as numpy's any, which a lone request finds cold
             raise ValueError("a number is not finite, or too large for the model")
         probabilities, distances = given.get("predict_proba"), given.get("distances")
         return Scores(
@@ -141,6 +141,7 @@ class OnnxScorer:
         return flat.astype(np.int64) if self._integral and flat.dtype.kind == "f" else flat
 
 
+_TRUE = b"\x01"
 _MOST_LETTERS = 2_000_000
 _LARGEST = float(np.finfo(np.float64).max)
 _FEW = 64
