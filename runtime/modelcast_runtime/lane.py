@@ -4,7 +4,6 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 
 from modelcast_runtime import answer, body, problems
@@ -104,7 +103,7 @@ class Lane(BaseLane):
         try:
             self._dialect.glance(request.headers, request.query)
             content = body.inflated(request.body, request.headers, self._settings.limits.body_bytes)
-            whole = request if content is request.body else replace(request, body=content)
+            whole = request if content is request.body else request._replace(body=content)
             if self._is_slow(whole):
                 self._read_beside(whole).add_done_callback(submit)
                 return

@@ -5,8 +5,7 @@ the lane's, and the same for all of them.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from modelcast_runtime.asgi import Response
 from modelcast_runtime.bundle import Bundle
@@ -19,8 +18,7 @@ from modelcast_runtime.settings import Settings
 NOTHING: frozenset[Wanted] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A whole request; `headers` have lower-case names, `body` is inflated."""
 
     headers: dict[bytes, bytes]
@@ -28,8 +26,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Checked rows, the outputs that are wanted beside `predict`, and what the dialect needs to write the answer."""
 
     rows: Decoded
