@@ -267,7 +267,7 @@ def _cells(rows: Sequence[list[Any]], width: int) -> np.ndarray | None:
     """Rows without texts, booleans and nulls, which would become numbers; None where a cell is no number."""
     cells = np.empty((len(rows), width))
     try:  # numpy takes half as long again for the same
-        struct.pack_into(f"{cells.size}d", cells, 0, *chain.from_iterable(rows))
+        struct.pack_into(f"{cells.size}d", cells.data, 0, *chain.from_iterable(rows))
     except (struct.error, OverflowError):
         return None  # a container among the numbers, or a number beyond 64 bits
     return cells

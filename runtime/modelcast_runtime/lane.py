@@ -18,9 +18,6 @@ from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
 
-# Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
-DECODED_INLINE = 65_536
-
 
 class BaseLane(ABC):
     """What the lanes share: each request is answered or refused, and counted."""
@@ -126,7 +123,7 @@ class Lane(BaseLane):
         return await self._read_beside(request) if self._is_slow(request) else self._dialect.read(request)
 
     def _is_slow(self, request: Request) -> bool:
-        return len(request.body) > DECODED_INLINE or self._dialect.is_slow(request.headers)
+        return self._dialect.is_slow(request.headers, len(request.body))
 
     def _read_beside(self, request: Request) -> asyncio.Future[Asked]:
         return asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)

@@ -15,6 +15,8 @@ from modelcast_runtime.payload import Decoded
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 
+# Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
+DECODED_INLINE = 65_536
 NOTHING: frozenset[Wanted] = frozenset()
 
 
@@ -45,9 +47,9 @@ class Dialect(Protocol):
     def glance(self, headers: dict[bytes, bytes], query: bytes) -> None:
         """Refuse by raising `Problem` what needs no body to be refused."""
 
-    def is_slow(self, headers: dict[bytes, bytes]) -> bool:  # noqa: ARG002 - most forms of a body are not
-        """Whether even a small body is read on a thread."""
-        return False
+    def is_slow(self, headers: dict[bytes, bytes], size: int) -> bool:  # noqa: ARG002 - most forms are alike
+        """Whether a body of so many bytes is read on a thread."""
+        return size > DECODED_INLINE
 
     def read(self, request: Request) -> Asked:
         """Check the rows; raises `Problem`. A large body is read on a thread."""
