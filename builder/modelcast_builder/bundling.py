@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from modelcast_runtime import contract
+from modelcast_runtime import baseline, contract
 from modelcast_runtime.contract import Manifest, Provenance
 
 from modelcast_builder import card, compilation, parameters, source_tree, travel
@@ -49,6 +49,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
         data=_data(trained.repo, config),
         inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
         task=config.document.task,
+        drift=config.document.drift.as_asked(),
         trusted=_trusted(trained, config) if artifact.kind == "skops" else (),
         named=trust.named(config.document.trusted),
         signature=logged.inputs if logged else (),
@@ -81,6 +82,8 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
         writer.copy(path, path.relative_to(work).as_posix())
     golden = facts.compiled.hold(facts.described.golden)
     writer.write(contract.GOLDEN, contract.encode(golden))
+    if facts.described.baseline is not None:
+        writer.write(baseline.FILE, contract.encode(facts.described.baseline))
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
     # What was trained is the version, whatever scores it.
     manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)

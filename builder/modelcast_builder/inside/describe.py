@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from modelcast_runtime import contract
 
-from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen
+from . import baseline, canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen
 from .messages import Answer, Described, DescribeRequest, Refused, left
 
 
@@ -74,4 +74,7 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     training = seen.describe(rows, columns)
     if request.sample is not None:
         samples.leave(rows.rows, Path(request.sample))
-    return Described(task=task, signature=signature, golden=golden, source=rows.source, training=training)
+    measured = baseline.measure(model, signature, rows, request.drift)
+    return Described(
+        task=task, signature=signature, golden=golden, source=rows.source, training=training, baseline=measured
+    )

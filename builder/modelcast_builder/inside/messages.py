@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from modelcast_runtime.baseline import Baseline
 from modelcast_runtime.contract import Compilation, Contract, Dtype, Golden, Label, Signature, Task, Training
 
 
@@ -54,6 +55,14 @@ class NamedType(Contract, frozen=True, kw_only=True):
     type: str
 
 
+class Drift(Contract, frozen=True, kw_only=True):
+    """`drift:` of modelcast.yaml."""
+
+    bins: int = 10
+    exclude: tuple[str, ...] = ()
+    psi: float = 0.25
+
+
 class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Load this artifact, say what the model takes and gives, and store it canonically."""
 
@@ -81,6 +90,7 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Rows that MLflow kept beside the model, as a table in JSON of orientation `split`."""
     sealed: str
     """Where the canonical model is written."""
+    drift: Drift = Drift()
     sample: str | None = None
     """Where rows of training are left for the proof of the compiled model; there may be none."""
 
@@ -94,6 +104,8 @@ class Described(Contract, frozen=True, kw_only=True):
     source: str
     """Which source told the signature, for the report."""
     training: Training | None = None
+    baseline: Baseline | None = None
+    """None for own code, which takes no rows."""
     notes: tuple[str, ...] = ()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Column, Signature, Wanted
+from modelcast_runtime.watching import Told, told_of
 
 
 def load(bundle: Bundle) -> "NativeScorer":
@@ -42,6 +43,7 @@ class NativeScorer:
     def __init__(self, model: Any, signature: Signature) -> None:
         """Choose the way to call once; the signature says it, nothing is guessed here."""
         self._model = model
+        self._signature = signature
         ways: dict[str, Callable[[Columns], Any]] = {
             "frame": _Frame(signature),
             "array": _Array(signature),
@@ -69,6 +71,13 @@ class NativeScorer:
             joined = self._score(_joined([rows[index] for index in indexes]), wanted)
             scores |= zip(indexes, joined.split([parts[index].rows for index in indexes]), strict=True)
         return [scores[index] for index in range(len(parts))]
+
+    def watch(self, columns: Columns) -> Told:
+        """How sure the model is: it is asked once more, as few requests ask for that."""
+        if not self._signature.gives("predict_proba"):
+            return {}
+        scores = self.score(columns, frozenset({"predict_proba"}))
+        return told_of(self._signature, scores.predictions, scores.probabilities)
 
     def gathers(self) -> bool:
         """Whether every step is known to answer row by row; own code may do anything with its neighbours."""

@@ -14,6 +14,7 @@ import numpy as np
 from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Compilation, Signature, Wanted
+from modelcast_runtime.watching import Told
 
 MATRIX = "rows"
 INLINE_ROWS = 256
@@ -67,6 +68,10 @@ class OnnxScorer:
     def gathers(self) -> bool:
         """Always: a graph has no memory, and what was compiled answers row by row."""
         return True
+
+    def watch(self, columns: Columns) -> Told:  # noqa: ARG002 - the others need the rows
+        """Nothing: its answers hold all that it has."""
+        return {}
 
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
         """Predict, and where asked for give probabilities or distances; raises ValueError where the model would."""
