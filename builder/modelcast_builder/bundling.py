@@ -6,8 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import msgspec
 from modelcast_runtime import baseline, contract
-from modelcast_runtime.contract import Manifest, Provenance
+from modelcast_runtime.baseline import Baseline
+from modelcast_runtime.contract import Manifest, Provenance, Task
 
 from modelcast_builder import card, compilation, parameters, source_tree, travel
 from modelcast_builder.artifact import trust
@@ -50,6 +52,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
         inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
         task=config.document.task,
         drift=config.document.drift.as_asked(),
+        paths=str(work / baseline.PATHS),
         trusted=_trusted(trained, config) if artifact.kind == "skops" else (),
         named=trust.named(config.document.trusted),
         signature=logged.inputs if logged else (),
@@ -83,7 +86,9 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
     golden = facts.compiled.hold(facts.described.golden)
     writer.write(contract.GOLDEN, contract.encode(golden))
     if facts.described.baseline is not None:
-        writer.write(baseline.FILE, contract.encode(facts.described.baseline))
+        writer.write(
+            baseline.FILE, contract.encode(_watched(facts.described.baseline, facts.compiled, facts.described.task))
+        )
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
     # What was trained is the version, whatever scores it.
     manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)
@@ -96,9 +101,25 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:
     """The files that score: a graph is whole by itself."""
-    if facts.compiled.graph is not None:
-        return {facts.compiled.graph}
-    return {work / facts.claim.model} | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
+    compiled, watched = facts.compiled, facts.described.baseline
+    if compiled.graph is not None:
+        return {compiled.graph} | ({compiled.paths} if compiled.paths is not None else set())
+    paths = {work / baseline.PATHS} if watched is not None and watched.leaves is not None else set()
+    return {work / facts.claim.model} | paths | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
+
+
+def _watched(measured: Baseline, compiled: Compiled, task: Task) -> Baseline:
+    """What of the baseline the service can tell: a graph tells no paths but those of its trees."""
+    if compiled.graph is None:
+        return measured
+    by_trees = {("path", "surprisal"), ("path", "rare_rate"), ("work", "comparisons")}
+    by_answers = {("path", "cluster"), ("path", "distance")} if task == "clusterer" else set()
+    told = (by_trees if compiled.paths is not None else set()) | by_answers
+    kept = tuple(one for one in measured.signals if one.kind not in ("path", "work") or (one.kind, one.name) in told)
+    leaves = measured.leaves if compiled.paths is not None else None
+    lost = "the paths through the model are not watched: its graph does not tell them"
+    notes = measured.notes if len(kept) == len(measured.signals) else (*measured.notes, lost)
+    return msgspec.structs.replace(measured, signals=kept, leaves=leaves, notes=notes)
 
 
 def _manifest(facts: Facts, model: str, lock: str) -> Manifest:

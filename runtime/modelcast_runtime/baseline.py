@@ -11,6 +11,10 @@ from typing import Final, Literal
 from modelcast_runtime.contract import Contract, Label, label_text
 
 FILE: Final = "baseline.json"
+PATHS: Final = "paths.npy"
+"""A number a node of the model's trees, in float64: see `Leaves`."""
+PATH_GRAPH: Final = "paths.onnx"
+"""The compiled model's trees with those numbers in their leaves: output `total`, [rows, 1]."""
 SMOOTHING: Final = 0.5
 """Rows added to every bin: a bin that is empty on one side must not make a distance infinite (Jeffreys' prior)."""
 
@@ -69,6 +73,35 @@ class JointForest(Contract, frozen=True, kw_only=True):
     """A tree's leaves: -log2 of the share of the reference rows, `SMOOTHING` rows added to each leaf."""
 
 
+class Leaves(Contract, frozen=True, kw_only=True):
+    """How the sums over a model's trees are read: three whole numbers in one double, one above the other.
+
+    A leaf's number is its surprisal (-log2 of its share of the reference rows) in parts of a bit, plus `comparison`
+    for every comparison on the way to it, plus `rare` where less than one in a thousand rows ends in it. Whole
+    numbers below 2**53 add up to the same sum in every order, so that the model and its graph tell the very same.
+    """
+
+    starts: tuple[int, ...]
+    """Where each tree's nodes begin in the table (`paths.npy`, a number a node)."""
+    bit: int
+    """Parts of a bit."""
+    comparison: float
+    rare: float
+
+
+class Branch(Contract, frozen=True, kw_only=True):
+    """The path through a linear model: which terms w (x - c) are the largest, and their signs.
+
+    The terms of a dense linear model are always the same many, so that its work is constant.
+    """
+
+    weights: tuple[float, ...]
+    """By input, in the signature's order; of several classes the root of their mean square."""
+    centers: tuple[float, ...]
+    """The reference rows' means: a term is what an input moves the answer by, from the usual."""
+    terms: int
+
+
 class Baseline(Contract, frozen=True, kw_only=True):
     """Everything that is watched of one model."""
 
@@ -79,6 +112,8 @@ class Baseline(Contract, frozen=True, kw_only=True):
     """`drift.psi` of modelcast.yaml: from here a signal has drifted, unless so few rows say it by chance."""
     signals: tuple[Signal, ...] = ()
     joint: JointForest | None = None
+    leaves: Leaves | None = None
+    branch: Branch | None = None
     accuracies: tuple[float, ...] = ()
     """By bin of the signal `probability`: the share of right answers to expect there, for accuracy without labels."""
     is_accuracy_seen: bool = False

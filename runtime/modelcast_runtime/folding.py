@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from modelcast_runtime import metrics
+from modelcast_runtime.baseline import SignalKind
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Columns, Scores
-from modelcast_runtime.contract import Signature
+from modelcast_runtime.contract import Signature, Wanted
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.watching import Counts, Watch, joined, told_of
@@ -31,6 +32,7 @@ COMPILED = Pace(wait_s=0.02, inline_rows=1_024)
 """A busy worker counts hundreds of rows at once, in a millisecond or two."""
 NATIVE = Pace(wait_s=0.5, inline_rows=0)
 """The model is asked once more, for probabilities and paths of all these rows: beside the event loop."""
+_TOLD_BY: dict[Wanted, SignalKind] = {"predict_proba": "score", "distances": "path"}
 MOST_ROWS = 8_192
 """So many rows wait for nothing."""
 
@@ -57,7 +59,12 @@ class Folding:
         self._watch = watch
         self._signature = signature
         self._scorer = scorer
-        self.watches_sureness = watch.counts("score")
+        self.also: frozenset[Wanted] = frozenset(
+            output.name
+            for output in signature.outputs
+            if output.name in _TOLD_BY and watch.counts(_TOLD_BY[output.name])
+        )
+        """Outputs that are watched, whether a request asks for them or not."""
         self._write = write
         self._pace = pace
         # The thread starts with the first rows that need it.
@@ -94,8 +101,8 @@ class Folding:
         try:
             columns = joined([columns for columns, _ in kept])
             scores = Scores.joined([scores for _, scores in kept])
-            told = told_of(self._signature, scores.predictions, scores.probabilities)
-            return self._watch.count(columns, {**told, **self._scorer.watch(columns)})
+            told = told_of(self._signature, scores) | self._scorer.watch(columns)
+            return self._watch.count(columns, told)
         except Exception:  # noqa: BLE001 - a model may give anything; that it answers matters more
             _log.exception("%d requests are in no bin of the baseline", len(kept))
             return None

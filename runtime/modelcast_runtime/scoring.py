@@ -139,10 +139,10 @@ class TurnScoring(Scoring):
     """What arrives in one turn of the event loop is one call, on the loop; what is large is scored beside it."""
 
     def __init__(self, scorer: Scorer, observer: Observer, folding: Folding | None = None) -> None:
-        """For a model whose probabilities cost nothing: they are asked for whenever they are watched."""
+        """For a model whose probabilities cost nothing: what is watched is asked for each time."""
         super().__init__(scorer, observer, folding)
-        if folding is not None and folding.watches_sureness:
-            self._also = frozenset({"predict_proba"})
+        if folding is not None:
+            self._also = folding.also
 
     def _start(self) -> None:
         waiting, self._waiting = self._waiting, []

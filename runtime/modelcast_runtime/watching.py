@@ -7,12 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from modelcast_runtime.baseline import JointForest, Signal, SignalKind
-from modelcast_runtime.columns import Columns
+from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Signature
 
 Counts = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
 Binned = npt.NDArray[np.intp]
+
+Told = dict[tuple[SignalKind, str], npt.NDArray[Any]]
+"""Kind and name of a signal -> its value, one a row."""
 
 
 class Watch:
@@ -20,7 +23,7 @@ class Watch:
 
     def __init__(self, signals: Sequence[Signal], joint: JointForest | None) -> None:
         """Makes the tables ready; the bins of `signals` lie one behind the other, `width` of them."""
-        self._starts: dict[tuple[str, str], int] = {}
+        self._starts: dict[tuple[SignalKind, str], int] = {}
         self.width = 0
         for signal in signals:
             self._starts[signal.kind, signal.name] = self.width
@@ -33,7 +36,7 @@ class Watch:
         """Whether there is a signal of this kind."""
         return any(one == kind for one, _ in self._starts)
 
-    def count(self, columns: Columns, told: Mapping[tuple[str, str], npt.NDArray[Any]]) -> Counts:
+    def count(self, columns: Columns, told: Told) -> Counts:
         """The rows by bin; `told` are the other signals' values, one a row, where the scorer gave them."""
         counts = np.zeros(self.width, np.int64)
         for name, of in self._inputs:
@@ -45,7 +48,7 @@ class Watch:
                 self._add(counts, key, self._others[key](values))
         return counts
 
-    def _add(self, counts: Counts, key: tuple[str, str], bins: Binned) -> None:
+    def _add(self, counts: Counts, key: tuple[SignalKind, str], bins: Binned) -> None:
         found = np.bincount(bins)
         start = self._starts[key]
         counts[start : start + len(found)] += found
@@ -175,23 +178,23 @@ class _PartOf:
         return np.where(missing, self._otherwise, numbers) if missing.any() else numbers
 
 
-Told = dict[tuple[str, str], npt.NDArray[Any]]
-"""Kind and name of a signal -> its value, one a row."""
-
-
-def told_of(signature: Signature, predictions: npt.NDArray[Any], probabilities: npt.NDArray[Any] | None) -> Told:
-    """What an answer itself tells: the class or the number predicted, and how sure the model is.
+def told_of(signature: Signature, scores: Scores) -> Told:
+    """What an answer itself tells: the class or the number predicted, how sure the model is, how far a cluster is.
 
     `probability` is that of the second class where there are two, else the highest; of several outputs nothing.
     """
     told: Told = {}
+    predictions, probabilities, distances = scores.predictions, scores.probabilities, scores.distances
     if predictions.ndim == 1 and signature.classes is not None:
         told["prediction", "class"] = predictions
     elif predictions.ndim == 1 and predictions.dtype.kind in "iuf":
         told["prediction", "prediction"] = predictions
-    if probabilities is not None and probabilities.ndim == 2 and probabilities.shape[1]:
+    if probabilities is not None and probabilities.ndim == 2:
         is_binary = probabilities.shape[1] == 2
         told["score", "probability"] = probabilities[:, 1] if is_binary else probabilities.max(axis=1)
+    if distances is not None:
+        told["path", "cluster"] = predictions
+        told["path", "distance"] = distances.min(axis=1)
     return told
 
 

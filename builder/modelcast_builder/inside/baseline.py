@@ -1,14 +1,18 @@
 """Measures what the service will compare with: how the reference rows fall into bins of every watched signal."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from modelcast_runtime.baseline import Baseline, Extra, Signal, SignalKind
-from modelcast_runtime.contract import Column, Label, Signature
-from modelcast_runtime.watching import as_numbers, binning
+from modelcast_runtime.columns import Columns
+from modelcast_runtime.contract import Column, Label, Signature, Wanted
+from modelcast_runtime.formats.native import NativeScorer
+from modelcast_runtime.formats.within import leaves_told
+from modelcast_runtime.watching import Told, as_numbers, binning, told_of
 
-from . import joint, reference
+from . import joint, paths, reference
 from .examples import Examples
 from .messages import Drift
 
@@ -21,28 +25,50 @@ _DIGITS = 12
 _EXTRAS: tuple[Extra, ...] = ("other", "missing")
 
 
-def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) -> Baseline | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The baseline, and the numbers of the model's leaves that go into a file of their own."""
+
+    baseline: Baseline
+    table: Any = None
+
+
+def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) -> Measured | None:
     """The baseline of one model; None for own code, which takes no rows."""
     if not signature.takes_rows:
         return None
     rows = reference.read(examples, signature)
     if isinstance(rows, str):
-        return Baseline(source="nothing", rows=0, psi=drift.psi, notes=(rows,))
+        return Measured(baseline=Baseline(source="nothing", rows=0, psi=drift.psi, notes=(rows,)))
     columns = rows.columns
     watched, notes = _within_budget(signature, drift)
     forest = joint.grow(watched, columns) if signature.layout != "text" else None
     signals = [_input(column, columns.arrays[column.name], drift.bins) for column in watched]
     if forest is not None:
         signals.append(_numbers("joint", "surprisal", joint.surprisals_left_out(forest, columns), drift.bins))
-    signals += _told(reference.told(model, signature, columns), signature, drift.bins)
-    return Baseline(
-        source=rows.source,
-        rows=columns.rows,
-        psi=drift.psi,
-        signals=tuple(signals),
-        joint=forest,
-        notes=tuple(notes),
+    scorer = NativeScorer(model, signature)
+    found = paths.measure(model, scorer.rows(columns))
+    told = _said(scorer, signature, columns, found)
+    signals += _told(told, signature, drift.bins)
+    return Measured(
+        baseline=Baseline(
+            source=rows.source,
+            rows=columns.rows,
+            psi=drift.psi,
+            signals=tuple(signals),
+            joint=forest,
+            leaves=None if found is None else found.leaves,
+            notes=tuple(notes),
+        ),
+        table=None if found is None else found.table,
     )
+
+
+def _said(scorer: NativeScorer, signature: Signature, columns: Columns, found: paths.Paths | None) -> Told:
+    """What the model says of the reference rows, by the same names as the service has it."""
+    wanted: frozenset[Wanted] = frozenset(output.name for output in signature.outputs if output.name != "predict")
+    told = told_of(signature, scorer.score(columns, wanted)) | scorer.watch(columns)
+    return told if found is None else told | leaves_told(found.leaves, found.totals)
 
 
 def _within_budget(signature: Signature, drift: Drift) -> tuple[list[Column], list[str]]:
@@ -106,22 +132,27 @@ def _numbers(
 
 
 def quantile_edges(values: Any, bins: int) -> list[float]:
-    """Inner edges, at most `bins` - 1: each the largest value that its bin holds, rounded so that machines agree."""
-    if not len(values):
+    """Inner edges, at most `bins` - 1, each in the middle between two values that were seen.
+
+    The last digits of what a model says differ between machines: no value that comes again may lie on an edge.
+    """
+    known = np.unique(values)
+    if len(known) < 2:
         return []
-    cuts = np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf")
-    edges = sorted({float(f"{cut:.{_DIGITS}g}") for cut in cuts.tolist()})
-    return [edge for edge in edges if edge < values.max()]
+    cuts = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf"))
+    places = np.searchsorted(known, cuts[cuts < known[-1]])
+    return sorted({float(f"{middle:.{_DIGITS}g}") for middle in ((known[places] + known[places + 1]) / 2).tolist()})
 
 
-def _told(values: dict[tuple[str, str], Any], signature: Signature, bins: int) -> Iterator[Signal]:
+def _told(values: Told, signature: Signature, bins: int) -> Iterator[Signal]:
     """What the model says of the reference rows."""
     for (kind, name), of in values.items():
-        if (kind, name) == ("prediction", "class"):
+        if name in ("class", "cluster"):
             classes = signature.classes or ()
-            yield _counted(Signal(kind="prediction", name="class", values=classes, counts=(0,) * len(classes)), of)
+            yield _counted(Signal(kind=kind, name=name, values=classes, counts=(0,) * len(classes)), of)
         else:
-            yield _numbers(kind, name, np.asarray(of, np.float64), bins)  # type: ignore[arg-type]
+            edges = [0.5] if name == "rare_rate" else None
+            yield _numbers(kind, name, np.asarray(of, np.float64), bins, edges=edges)  # type: ignore[arg-type]
 
 
 def _counted(signal: Signal, values: Any) -> Signal:

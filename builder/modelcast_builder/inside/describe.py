@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from modelcast_runtime import contract
 
 from . import baseline, canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen
@@ -75,6 +76,13 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     if request.sample is not None:
         samples.leave(rows.rows, Path(request.sample))
     measured = baseline.measure(model, signature, rows, request.drift)
+    if measured is not None and measured.table is not None and request.paths is not None:
+        np.save(request.paths, measured.table, allow_pickle=False)
     return Described(
-        task=task, signature=signature, golden=golden, source=rows.source, training=training, baseline=measured
+        task=task,
+        signature=signature,
+        golden=golden,
+        source=rows.source,
+        training=training,
+        baseline=None if measured is None else measured.baseline,
     )

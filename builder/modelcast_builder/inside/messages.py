@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from modelcast_runtime.baseline import Baseline
+from modelcast_runtime.baseline import Baseline, Leaves
 from modelcast_runtime.contract import Compilation, Contract, Dtype, Golden, Label, Signature, Task, Training
 
 
@@ -91,6 +91,8 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     sealed: str
     """Where the canonical model is written."""
     drift: Drift = Drift()
+    paths: str | None = None
+    """Where the numbers of the model's leaves are left; no file where it has no trees."""
     sample: str | None = None
     """Where rows of training are left for the proof of the compiled model; there may be none."""
 
@@ -124,6 +126,12 @@ class ConvertRequest(Contract, frozen=True, kw_only=True):
     """Rows of training as `describe` left them; there may be no such file."""
     target: str
     """Where the graph is written, if one is proven."""
+    leaves: Leaves | None = None
+    """How the numbers of the model's leaves are read; None where it has no trees."""
+    paths: str | None = None
+    """Where they lie."""
+    path_graph: str | None = None
+    """Where their graph is written, if one tells the same as the model's own trees."""
 
 
 class Refusal(Contract, frozen=True, kw_only=True):

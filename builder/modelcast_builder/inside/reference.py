@@ -1,11 +1,10 @@
 """The rows that later ones are compared with: those of training, as the service would read them from a request."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from modelcast_runtime.columns import Columns
-from modelcast_runtime.contract import Signature, Wanted
+from modelcast_runtime.contract import Signature
 from modelcast_runtime.payload import decode_rows
 from modelcast_runtime.problems import Problem
 
@@ -27,7 +26,9 @@ class Reference:
 
 def read(examples: Examples, signature: Signature) -> Reference | str:
     """Up to 5,000 rows, evenly spaced; or why there are none that could be compared with."""
-    rows = examples.rows
+    rows, source = examples.rows, examples.source
+    if rows is None:
+        rows, source = examples.golden, "the rows of data/holdout or of MLflow's example"
     if rows is None:
         return "no rows of training are known: add data/train.csv, or let the build run the notebook"
     most = min(_ROWS, max(100, _CELLS // max(1, len(signature.inputs))))
@@ -38,16 +39,9 @@ def read(examples: Examples, signature: Signature) -> Reference | str:
     if len(taken) < _FEWEST:
         return f"{len(taken)} rows of training are too few to compare with, expected {_FEWEST}"
     try:
-        return Reference(columns=decode_rows(taken, signature), source=examples.source)
+        return Reference(
+            columns=decode_rows(taken, signature),
+            source=examples.source if examples.rows is not None else "the holdout rows",
+        )
     except Problem as problem:
         return f"the rows of training are not what a request may hold: {problem.title}"
-
-
-def told(model: Any, signature: Signature, columns: Columns) -> dict[tuple[str, str], Any]:
-    """What the model says of these rows, as the service watches it: the same values by the same names."""
-    from modelcast_runtime.formats.native import NativeScorer
-    from modelcast_runtime.watching import told_of
-
-    wanted: frozenset[Wanted] = frozenset({"predict_proba"} if signature.gives("predict_proba") else ())
-    scores = NativeScorer(model, signature).score(columns, wanted)
-    return told_of(signature, scores.predictions, scores.probabilities)
