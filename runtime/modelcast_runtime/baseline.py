@@ -47,27 +47,21 @@ class Signal(Contract, frozen=True, kw_only=True):
         return own + self.extras
 
 
-class Part(Contract, frozen=True, kw_only=True):
-    """An input as the joint forest reads it: a number as it is, a category as its place in `values`."""
-
-    name: str
-    values: tuple[Label, ...] = ()
-    otherwise: float
-    """What stands for a missing value: the median, or the place behind the last category."""
-
-
 class JointForest(Contract, frozen=True, kw_only=True):
     """Trees of random splits, one split a level, grown without labels on the reference rows.
 
-    A row's leaf in a tree is the number whose bits say, level by level, whether its part is above the threshold.
+    A row's leaf in a tree is the number whose bits say, level by level, whether its input is above the threshold.
     Its surprisal is the mean over the trees of -log2 of the leaf's share of the reference rows: how unusual the
     *combination* of its values is, whatever the single values are (the idea: isolation forests; leaf embeddings as a
     score of novelty, arXiv 2405.03060).
     """
 
-    parts: tuple[Part, ...]
+    inputs: tuple[str, ...]
+    """Names of input signals: numbers are read as they are, categories as the place of their bin."""
+    otherwise: tuple[float, ...]
+    """What stands for a missing value of each: the median, or the place behind the last category."""
     features: tuple[tuple[int, ...], ...]
-    """A tree's splits, the lowest bit first: the position in `parts`."""
+    """A tree's splits, the lowest bit first: the position in `inputs`. All trees have as many, at most 8."""
     thresholds: tuple[tuple[float, ...], ...]
     surprisals: tuple[tuple[float, ...], ...]
     """A tree's leaves: -log2 of the share of the reference rows, `SMOOTHING` rows added to each leaf."""

@@ -1,6 +1,7 @@
 """What was scored is kept for a moment and then counted in one go: a row costs a fraction of what it would alone.
 
-No row is left out or sampled. A worker that is killed loses what it kept, at most `Pace.wait_s` of its rows.
+Every row is in the bins of inputs, predictions and scores; of a request of many rows a sample is in those of joint,
+path and work (`watching.sample`). A worker that is killed loses what it kept, at most `Pace.wait_s` of its rows.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Signature, Wanted
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer
-from modelcast_runtime.watching import Counts, Watch, joined, told_of
+from modelcast_runtime.watching import Counts, Watch, joined, sample, told_of
 
 _log = logging.getLogger("modelcast")
 
@@ -28,7 +29,7 @@ class Pace(NamedTuple):
     inline_rows: int
 
 
-COMPILED = Pace(wait_s=0.02, inline_rows=1_024)
+COMPILED = Pace(wait_s=0.05, inline_rows=1_024)
 """A busy worker counts hundreds of rows at once, in a millisecond or two."""
 NATIVE = Pace(wait_s=0.5, inline_rows=0)
 """The model is asked once more, for probabilities and paths of all these rows: beside the event loop."""
@@ -99,10 +100,10 @@ class Folding:
     def _counts(self, kept: Sequence[tuple[Columns, Scores]]) -> Counts | None:
         """The rows by bin; None, and a line in the log, where they cannot be counted. Raises nothing."""
         try:
-            columns = joined([columns for columns, _ in kept])
-            scores = Scores.joined([scores for _, scores in kept])
-            told = told_of(self._signature, scores) | self._scorer.watch(columns)
-            return self._watch.count(columns, told)
+            columns = [columns for columns, _ in kept]
+            whole, sampled = joined(columns), joined([sample(each) for each in columns])
+            told = told_of(self._signature, Scores.joined([scores for _, scores in kept]))
+            return self._watch.count(whole, sampled, told | self._scorer.watch(sampled))
         except Exception:  # noqa: BLE001 - a model may give anything; that it answers matters more
             _log.exception("%d requests are in no bin of the baseline", len(kept))
             return None

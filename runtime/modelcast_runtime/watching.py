@@ -1,6 +1,6 @@
-"""From scored rows to counts in the baseline's bins: whole columns at once, in whatever thread has the time."""
+"""From scored rows to counts in the baseline's bins: all inputs of many rows at once, in any thread."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,16 @@ import numpy.typing as npt
 
 from modelcast_runtime.baseline import JointForest, Signal, SignalKind
 from modelcast_runtime.columns import Columns, Scores
-from modelcast_runtime.contract import Signature
+from modelcast_runtime.contract import Label, Signature
 
 Counts = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
-Binned = npt.NDArray[np.intp]
-
 Told = dict[tuple[SignalKind, str], npt.NDArray[Any]]
 """Kind and name of a signal -> its value, one a row."""
+
+EVERY_ROW = 8
+"""Of a request with more rows than this, the rest is sampled where a row costs most: joint, path and work."""
+ONE_IN = 16
 
 
 class Watch:
@@ -28,80 +30,127 @@ class Watch:
         for signal in signals:
             self._starts[signal.kind, signal.name] = self.width
             self.width += len(signal.counts)
-        self._inputs = [(signal.name, binning(signal)) for signal in signals if signal.kind == "input"]
-        self._joint = None if joint is None else Joint(joint)
-        self._others = {(signal.kind, signal.name): binning(signal) for signal in signals if signal.kind != "input"}
+        inputs = [signal for signal in signals if signal.kind == "input"]
+        self._inputs = Inputs(inputs) if inputs else None
+        self._joint = None if joint is None else Joint(joint, inputs)
+        others = [signal for signal in signals if signal.kind != "input"]
+        self._others: dict[tuple[SignalKind, str], Binning] = {(one.kind, one.name): Binning([one]) for one in others}
+        self._places = {(one.kind, one.name): _places(one) for one in others}
 
     def counts(self, kind: SignalKind) -> bool:
         """Whether there is a signal of this kind."""
         return any(one == kind for one, _ in self._starts)
 
-    def count(self, columns: Columns, told: Told) -> Counts:
-        """The rows by bin; `told` are the other signals' values, one a row, where the scorer gave them."""
+    def count(self, columns: Columns, sampled: Columns, told: Told) -> Counts:
+        """The rows by bin; `sampled` are those that joint signals are told of, `told` the other signals' values."""
         counts = np.zeros(self.width, np.int64)
-        for name, of in self._inputs:
-            self._add(counts, ("input", name), of(columns.arrays[name]))
-        if self._joint is not None:
-            self._add(counts, ("joint", "surprisal"), self._others["joint", "surprisal"](self._joint(columns)))
+        if self._inputs is not None:
+            found = self._inputs.count(self._inputs.matrix(columns))
+            counts[: len(found)] += found
+            if self._joint is not None:
+                matrix = self._inputs.matrix(sampled)
+                self._add(counts, ("joint", "surprisal"), self._joint.surprisal(matrix))
         for key, values in told.items():
             if key in self._others:
-                self._add(counts, key, self._others[key](values))
+                self._add(counts, key, self._places[key](values))
         return counts
 
-    def _add(self, counts: Counts, key: tuple[SignalKind, str], bins: Binned) -> None:
-        found = np.bincount(bins)
+    def _add(self, counts: Counts, key: tuple[SignalKind, str], values: Numbers) -> None:
+        # What is no number is in no bin of what the model tells.
+        found = self._others[key].count(values[np.newaxis, values == values])  # noqa: PLR0124
         start = self._starts[key]
         counts[start : start + len(found)] += found
 
 
-def binning(signal: Signal) -> Callable[[npt.NDArray[Any]], Binned]:
-    """What tells the bin of each value of a signal."""
-    return _Categories(signal) if signal.values else _Edges(signal)
+class Binning:
+    """The bins of several signals, for numbers that stand in one matrix: [signals, rows]."""
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        """Edges are filled up with infinity, which nothing is above; a category's bin is its place."""
+        edges = [_edges(signal) for signal in signals]
+        most = max(map(len, edges), default=0)
+        self._edges = np.array([each + [np.inf] * (most - len(each)) for each in edges], np.float64)[:, :, np.newaxis]
+        widths = [len(signal.counts) for signal in signals]
+        starts = np.cumsum([0, *widths])
+        self._width = int(starts[-1])
+        self._starts = starts[:-1, np.newaxis]
+        own = np.array([len(each) + 1 for each in edges])
+        self._extra = np.array([bool(signal.extras) for signal in signals])[:, np.newaxis]
+        self._other = self._starts + own[:, np.newaxis]  # `other` is the first of the extras, `missing` the second
+        self._low = np.array([_low(signal) for signal in signals])[:, np.newaxis]
+        self._high = np.array([_high(signal) for signal in signals])[:, np.newaxis]
+
+    def count(self, matrix: Numbers) -> Counts:
+        """How many of each row of numbers are in each bin, signal by signal."""
+        above = matrix[:, np.newaxis, :] > self._edges
+        bins = above.sum(axis=1, dtype=np.uint8) + self._starts
+        if self._extra.any():
+            outside = (matrix < self._low) | (matrix > self._high)
+            if outside.any():
+                np.copyto(bins, self._other, where=outside)
+            missing = matrix != matrix  # noqa: PLR0124
+            if missing.any():
+                np.copyto(bins, self._other + 1, where=missing)
+        return np.bincount(bins.ravel(), minlength=self._width)
 
 
-class _Edges:
-    """Numbers, moments, or the lengths of free texts."""
+class Inputs(Binning):
+    """The bins of the inputs, and how a request's columns become the matrix that is counted."""
 
-    def __init__(self, signal: Signal) -> None:
-        self._edges = np.array(signal.edges, np.float64)
-        self._low = -np.inf if signal.low is None else signal.low
-        self._high = np.inf if signal.high is None else signal.high
-        width = len(signal.edges) + 1
-        self._extras = {name: width + index for index, name in enumerate(signal.extras)}
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        """Reads the inputs that are watched, in the order of their signals."""
+        super().__init__(signals)
+        self._names = [signal.name for signal in signals]
+        self._places = [_places(signal) for signal in signals]
+        self._are_numbers = not any(signal.values for signal in signals)
 
-    def __call__(self, values: npt.NDArray[Any]) -> Binned:
-        numbers = as_numbers(values)
-        bins = np.searchsorted(self._edges, numbers, side="left")
-        if not self._extras:
-            known: Binned = bins[numbers == numbers]  # noqa: PLR0124 - what is no number is in no bin
-            return known
-        outside = (numbers < self._low) | (numbers > self._high)
-        if outside.any():
-            bins[outside] = self._extras["other"]
-        missing = numbers != numbers  # noqa: PLR0124
+    def matrix(self, columns: Columns) -> Numbers:
+        """[inputs, rows]: numbers, the places of categories, NaN for what is missing."""
+        if columns.matrix is not None and self._are_numbers:
+            if self._names == list(columns.arrays):
+                return np.ascontiguousarray(columns.matrix.T)
+            index = {name: place for place, name in enumerate(columns.arrays)}
+            return np.ascontiguousarray(columns.matrix.T[[index[name] for name in self._names]])
+        matrix = np.empty((len(self._names), columns.rows))
+        for row, (name, places) in enumerate(zip(self._names, self._places, strict=True)):
+            matrix[row] = places(columns.arrays[name])
+        return matrix
+
+
+class Joint:
+    """The surprisal of rows in a `JointForest`: one comparison a split, the bits of a tree are its leaf."""
+
+    def __init__(self, forest: JointForest, inputs: Sequence[Signal]) -> None:
+        """`inputs` are the rows of the matrix that it will be given."""
+        index = {signal.name: place for place, signal in enumerate(inputs)}
+        rows = np.array([index[name] for name in forest.inputs], np.intp)
+        self._features = rows[np.array(forest.features, np.intp).T]
+        self._thresholds = np.array(forest.thresholds, np.float64).T[:, :, np.newaxis]
+        self._surprisals = np.array(forest.surprisals, np.float64).ravel()
+        self._firsts = (np.arange(len(forest.features), dtype=np.intp) << len(self._features))[:, np.newaxis]
+        self._otherwise = np.zeros((len(inputs), 1))
+        self._otherwise[rows, 0] = forest.otherwise
+
+    def leaves(self, matrix: Numbers) -> npt.NDArray[np.uint8]:
+        """[trees, rows], of rows as `Inputs.matrix` gives them."""
+        missing = matrix != matrix  # noqa: PLR0124
         if missing.any():
-            bins[missing] = self._extras["missing"]
-        return bins
+            matrix = np.where(missing, self._otherwise, matrix)
+        leaves: npt.NDArray[np.uint8] = (matrix[self._features[0]] > self._thresholds[0]).view(np.uint8)
+        for level in range(1, len(self._features)):
+            above = (matrix[self._features[level]] > self._thresholds[level]).view(np.uint8)
+            leaves |= above << np.uint8(level)
+        return leaves
+
+    def surprisal(self, matrix: Numbers) -> Numbers:
+        """One number a row, in bits: the mean over the trees."""
+        mean: Numbers = self._surprisals[self.leaves(matrix) + self._firsts].mean(axis=0)
+        return mean
 
 
-class _Categories:
-    """Values of a closed list."""
-
-    def __init__(self, signal: Signal) -> None:
-        self._places = {value: place for place, value in enumerate(signal.values)}
-        width = len(signal.values)
-        extras = {name: width + index for index, name in enumerate(signal.extras)}
-        self._other, self._missing = extras.get("other", -1), extras.get("missing", -1)
-
-    def __call__(self, values: npt.NDArray[Any]) -> Binned:
-        places, other, missing = self._places, self._other, self._missing
-        bins = np.fromiter(
-            # A missing value is None, or NaN, which differs from itself.
-            (missing if one is None or one != one else places.get(one, other) for one in values.tolist()),  # noqa: PLR0124
-            np.intp,
-            len(values),
-        )
-        return bins[bins >= 0]
+def count(signal: Signal, values: npt.NDArray[Any]) -> Counts:
+    """How many of these values are in each bin of one signal."""
+    return Binning([signal]).count(_places(signal)(values)[np.newaxis])
 
 
 def as_numbers(values: npt.NDArray[Any]) -> Numbers:
@@ -112,70 +161,6 @@ def as_numbers(values: npt.NDArray[Any]) -> Numbers:
         seconds = values.astype("datetime64[ms]").astype(np.int64) / 1000.0
         return np.where(np.isnat(values), np.nan, seconds)
     return np.fromiter(map(_measure, values.tolist()), np.float64, len(values))
-
-
-def _measure(value: object) -> float:
-    if isinstance(value, str):
-        return float(len(value))
-    return float(value) if isinstance(value, bool | int | float) else float("nan")
-
-
-class Joint:
-    """The surprisal of rows in a `JointForest`: one comparison a split, the bits of a tree packed into its leaf."""
-
-    def __init__(self, forest: JointForest) -> None:
-        """A tree has at most 8 levels: its leaf is one byte."""
-        trees, levels = len(forest.features), max(map(len, forest.features), default=0)
-        features = np.zeros((trees, levels), np.intp)
-        thresholds = np.full((trees, levels), np.inf)
-        surprisals = np.zeros((trees, 1 << levels))
-        for tree in range(trees):
-            depth = len(forest.features[tree])
-            features[tree, :depth], thresholds[tree, :depth] = forest.features[tree], forest.thresholds[tree]
-            surprisals[tree, : 1 << depth] = forest.surprisals[tree]
-        self._parts = [_PartOf(part.values, part.otherwise) for part in forest.parts]
-        self._names = [part.name for part in forest.parts]
-        self._shape = (trees, levels)
-        self._features, self._thresholds = features.ravel(), thresholds.ravel()
-        self._surprisals = surprisals.ravel()
-        self._offsets = np.arange(trees) << levels
-
-    def __call__(self, columns: Columns) -> Numbers:
-        """One number a row, in bits."""
-        return self.surprisal(self.matrix(columns.arrays, columns.rows))
-
-    def matrix(self, arrays: Mapping[str, npt.NDArray[Any]], rows: int) -> Numbers:
-        """The rows as the forest reads them: [parts, rows]."""
-        matrix = np.empty((len(self._parts), rows))
-        for index, (name, part) in enumerate(zip(self._names, self._parts, strict=True)):
-            matrix[index] = part(arrays[name])
-        return matrix
-
-    def leaves(self, matrix: Numbers) -> npt.NDArray[np.uint8]:
-        """[rows, trees]."""
-        trees, levels = self._shape
-        above = matrix[self._features] > self._thresholds[:, np.newaxis]
-        packed = np.packbits(above.reshape(trees, levels, -1), axis=1, bitorder="little")
-        return packed[:, 0, :].T
-
-    def surprisal(self, matrix: Numbers) -> Numbers:
-        """The mean over the trees, of rows as `matrix` gives them."""
-        mean: Numbers = self._surprisals[self.leaves(matrix) + self._offsets].mean(axis=1)
-        return mean
-
-
-class _PartOf:
-    def __init__(self, values: Sequence[Any], otherwise: float) -> None:
-        self._places = {value: float(place) for place, value in enumerate(values)}
-        self._otherwise = otherwise
-
-    def __call__(self, values: npt.NDArray[Any]) -> Numbers:
-        if self._places:
-            places, otherwise = self._places, self._otherwise
-            return np.fromiter((places.get(one, otherwise) for one in values.tolist()), np.float64, len(values))
-        numbers = as_numbers(values)
-        missing = numbers != numbers  # noqa: PLR0124
-        return np.where(missing, self._otherwise, numbers) if missing.any() else numbers
 
 
 def told_of(signature: Signature, scores: Scores) -> Told:
@@ -198,6 +183,14 @@ def told_of(signature: Signature, scores: Scores) -> Told:
     return told
 
 
+def sample(columns: Columns) -> Columns:
+    """Evenly spaced rows of one request: all of few, of many `EVERY_ROW` and one in `ONE_IN` of the others."""
+    rows = columns.rows
+    if rows <= EVERY_ROW:
+        return columns
+    return columns.take(np.linspace(0, rows - 1, EVERY_ROW + (rows - EVERY_ROW) // ONE_IN).astype(np.intp))
+
+
 def joined(parts: Sequence[Columns]) -> Columns:
     """Rows of several requests as one table."""
     first = parts[0]
@@ -208,3 +201,45 @@ def joined(parts: Sequence[Columns]) -> Columns:
         return Columns.of_matrix(tuple(first.arrays), np.concatenate(matrices))
     arrays = {name: np.concatenate([part.arrays[name] for part in parts]) for name in first.arrays}
     return Columns(sum(part.rows for part in parts), arrays)
+
+
+def _edges(signal: Signal) -> list[float]:
+    """Between the places of categories, where it has some."""
+    return [place + 0.5 for place in range(len(signal.values) - 1)] if signal.values else list(signal.edges)
+
+
+def _low(signal: Signal) -> float:
+    return -np.inf if signal.values or signal.low is None else signal.low
+
+
+def _high(signal: Signal) -> float:
+    if signal.values:
+        return len(signal.values) - 0.5
+    return np.inf if signal.high is None else signal.high
+
+
+def _places(signal: Signal) -> Callable[[npt.NDArray[Any]], Numbers]:
+    return _Places(signal.values) if signal.values else as_numbers
+
+
+class _Places:
+    """Categories as the places of their bins, what is not among them as the place behind the last, NaN for missing."""
+
+    def __init__(self, values: Sequence[Label]) -> None:
+        self._places: dict[Any, float] = {value: float(place) for place, value in enumerate(values)}
+        self._other = float(len(values))
+
+    def __call__(self, values: npt.NDArray[Any]) -> Numbers:
+        places, other = self._places, self._other
+        return np.fromiter(
+            # A missing value is None, or NaN, which differs from itself.
+            (np.nan if one is None or one != one else places.get(one, other) for one in values.tolist()),  # noqa: PLR0124
+            np.float64,
+            len(values),
+        )
+
+
+def _measure(value: object) -> float:
+    if isinstance(value, str):
+        return float(len(value))
+    return float(value) if isinstance(value, bool | int | float) else float("nan")

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
+from modelcast_runtime import watching
 from modelcast_runtime.baseline import Baseline, Extra, Signal, SignalKind
 from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Column, Label, Signature, Wanted
 from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.formats.within import leaves_told
-from modelcast_runtime.watching import Told, as_numbers, binning, told_of
+from modelcast_runtime.watching import Inputs, Told, as_numbers, told_of
 
 from . import joint, paths, reference
 from .examples import Examples
@@ -42,10 +44,13 @@ def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) 
         return Measured(baseline=Baseline(source="nothing", rows=0, psi=drift.psi, notes=(rows,)))
     columns = rows.columns
     watched, notes = _within_budget(signature, drift)
-    forest = joint.grow(watched, columns) if signature.layout != "text" else None
-    signals = [_input(column, columns.arrays[column.name], drift.bins) for column in watched]
-    if forest is not None:
-        signals.append(_numbers("joint", "surprisal", joint.surprisals_left_out(forest, columns), drift.bins))
+    inputs = [_input(column, columns.arrays[column.name], drift.bins) for column in watched]
+    matrix = Inputs(inputs).matrix(columns) if inputs else None
+    forest = None if matrix is None else joint.grow(inputs, matrix)
+    signals = list(inputs)
+    if forest is not None and matrix is not None:
+        left_out = joint.surprisals_left_out(forest, inputs, matrix)
+        signals.append(_numbers("joint", "surprisal", left_out, drift.bins))
     scorer = NativeScorer(model, signature)
     found = paths.measure(model, scorer.rows(columns))
     told = _said(scorer, signature, columns, found)
@@ -152,11 +157,8 @@ def _told(values: Told, signature: Signature, bins: int) -> Iterator[Signal]:
             yield _counted(Signal(kind=kind, name=name, values=classes, counts=(0,) * len(classes)), of)
         else:
             edges = [0.5] if name == "rare_rate" else None
-            yield _numbers(kind, name, np.asarray(of, np.float64), bins, edges=edges)  # type: ignore[arg-type]
+            yield _numbers(kind, name, np.asarray(of, np.float64), bins, edges=edges)
 
 
 def _counted(signal: Signal, values: Any) -> Signal:
-    import msgspec
-
-    found = np.bincount(binning(signal)(values), minlength=len(signal.counts))
-    return msgspec.structs.replace(signal, counts=tuple(found.tolist()))
+    return msgspec.structs.replace(signal, counts=tuple(watching.count(signal, values).tolist()))

@@ -41,7 +41,7 @@ def read(examples: Examples, signature: Signature) -> Reference | str:
     try:
         return Reference(
             columns=decode_rows(taken, signature),
-            source=examples.source if examples.rows is not None else "the holdout rows",
+            source=source,
         )
     except Problem as problem:
         return f"the rows of training are not what a request may hold: {problem.title}"
