@@ -114,7 +114,8 @@ def _watched(measured: Baseline, compiled: Compiled, task: Task) -> Baseline:
         return measured
     by_trees = {("path", "surprisal"), ("path", "rare_rate"), ("work", "comparisons")}
     by_answers = {("path", "cluster"), ("path", "distance")} if task == "clusterer" else set()
-    told = (by_trees if compiled.paths is not None else set()) | by_answers
+    by_inputs = {("path", "branch")}
+    told = by_inputs | (by_trees if compiled.paths is not None else set()) | by_answers
     kept = tuple(one for one in measured.signals if one.kind not in ("path", "work") or (one.kind, one.name) in told)
     leaves = measured.leaves if compiled.paths is not None else None
     lost = "the paths through the model are not watched: its graph does not tell them"

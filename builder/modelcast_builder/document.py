@@ -104,7 +104,7 @@ class Gates(Section, frozen=True, kw_only=True):
 class Drift(Section, frozen=True, kw_only=True):
     """How inputs and predictions are compared with the training data."""
 
-    bins: Annotated[int, msgspec.Meta(ge=2, le=50)] = 10
+    bins: Annotated[int, msgspec.Meta(ge=2)] = 10
     """Bins of numbers, each with as many rows of training as the others."""
     exclude: tuple[str, ...] = ()
     """Inputs that are not watched."""

@@ -84,16 +84,17 @@ class Leaves(Contract, frozen=True, kw_only=True):
 
 
 class Branch(Contract, frozen=True, kw_only=True):
-    """The path through a linear model: which terms w (x - c) are the largest, and their signs.
+    """The path through a linear model: which two terms w (x - c) are the largest, and their signs.
 
-    The terms of a dense linear model are always the same many, so that its work is constant.
+    c is the mean of the reference rows, so that a term is what an input moves the answer by from the usual. The terms
+    of a dense linear model are always as many: its work is constant.
     """
 
+    inputs: tuple[str, ...]
+    """Names of input signals."""
     weights: tuple[float, ...]
-    """By input, in the signature's order; of several classes the root of their mean square."""
+    """What one unit of each moves the answer by; of several classes the root of their mean square."""
     centers: tuple[float, ...]
-    """The reference rows' means: a term is what an input moves the answer by, from the usual."""
-    terms: int
 
 
 class Baseline(Contract, frozen=True, kw_only=True):

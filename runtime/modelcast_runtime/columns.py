@@ -43,12 +43,6 @@ class Columns:
             return Columns.of_matrix(tuple(self.arrays), self.matrix[low:high])
         return Columns(high - low, {name: values[low:high] for name, values in self.arrays.items()})
 
-    def take(self, rows: np.ndarray) -> "Columns":
-        """The rows at these places."""
-        if self.matrix is not None:
-            return Columns.of_matrix(tuple(self.arrays), self.matrix[rows])
-        return Columns(len(rows), {name: values[rows] for name, values in self.arrays.items()})
-
 
 class _Views(Mapping[str, np.ndarray]):
     """A matrix's columns by name, made when they are asked for: what scores the matrix asks for none."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelcast_runtime.baseline import JointForest, Signal, SignalKind
+from modelcast_runtime.baseline import Branch, JointForest, Signal, SignalKind
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Label, Signature
 
@@ -15,15 +15,11 @@ Numbers = npt.NDArray[np.float64]
 Told = dict[tuple[SignalKind, str], npt.NDArray[Any]]
 """Kind and name of a signal -> its value, one a row."""
 
-EVERY_ROW = 8
-"""Of a request with more rows than this, the rest is sampled where a row costs most: joint, path and work."""
-ONE_IN = 16
-
 
 class Watch:
     """Counts rows in the bins of all signals; holds no state but the tables, so that every thread may ask it."""
 
-    def __init__(self, signals: Sequence[Signal], joint: JointForest | None) -> None:
+    def __init__(self, signals: Sequence[Signal], joint: JointForest | None, branch: Branch | None = None) -> None:
         """Makes the tables ready; the bins of `signals` lie one behind the other, `width` of them."""
         self._starts: dict[tuple[SignalKind, str], int] = {}
         self.width = 0
@@ -33,6 +29,7 @@ class Watch:
         inputs = [signal for signal in signals if signal.kind == "input"]
         self._inputs = Inputs(inputs) if inputs else None
         self._joint = None if joint is None else Joint(joint, inputs)
+        self._branch = None if branch is None else Branches(branch, inputs)
         others = [signal for signal in signals if signal.kind != "input"]
         self._others: dict[tuple[SignalKind, str], Binning] = {(one.kind, one.name): Binning([one]) for one in others}
         self._places = {(one.kind, one.name): _places(one) for one in others}
@@ -41,23 +38,26 @@ class Watch:
         """Whether there is a signal of this kind."""
         return any(one == kind for one, _ in self._starts)
 
-    def count(self, columns: Columns, sampled: Columns, told: Told) -> Counts:
-        """The rows by bin; `sampled` are those that joint signals are told of, `told` the other signals' values."""
+    def count(self, columns: Columns, told: Told) -> Counts:
+        """The rows by bin; `told` are the values of those signals that inputs alone do not tell, one a row."""
         counts = np.zeros(self.width, np.int64)
         if self._inputs is not None:
-            found = self._inputs.count(self._inputs.matrix(columns))
+            matrix = self._inputs.matrix(columns)
+            found = self._inputs.count(matrix)
             counts[: len(found)] += found
             if self._joint is not None:
-                matrix = self._inputs.matrix(sampled)
                 self._add(counts, ("joint", "surprisal"), self._joint.surprisal(matrix))
+            if self._branch is not None:
+                self._add(counts, ("path", "branch"), self._branch.taken(matrix))
         for key, values in told.items():
             if key in self._others:
-                self._add(counts, key, self._places[key](values))
+                self._add(counts, key, values)
         return counts
 
-    def _add(self, counts: Counts, key: tuple[SignalKind, str], values: Numbers) -> None:
+    def _add(self, counts: Counts, key: tuple[SignalKind, str], values: npt.NDArray[Any]) -> None:
+        numbers = self._places[key](values)
         # What is no number is in no bin of what the model tells.
-        found = self._others[key].count(values[np.newaxis, values == values])  # noqa: PLR0124
+        found = self._others[key].count(numbers[np.newaxis, numbers == numbers])  # noqa: PLR0124
         start = self._starts[key]
         counts[start : start + len(found)] += found
 
@@ -148,6 +148,28 @@ class Joint:
         return mean
 
 
+class Branches:
+    """Which two terms of a linear model are the largest, such as `+bmi -age`: the larger index last."""
+
+    def __init__(self, branch: Branch, inputs: Sequence[Signal]) -> None:
+        """`inputs` are the rows of the matrix that it will be given."""
+        index = {signal.name: place for place, signal in enumerate(inputs)}
+        self._rows = np.array([index[name] for name in branch.inputs], np.intp)
+        self._weights = np.array(branch.weights)[:, np.newaxis]
+        self._centers = np.array(branch.centers)[:, np.newaxis]
+        signed = [f"{sign}{name}" for name in branch.inputs for sign in "-+"]
+        self._names = np.array([[f"{one} {other}" for other in signed] for one in signed], dtype=object)
+
+    def taken(self, matrix: Numbers) -> npt.NDArray[Any]:
+        """The name of each row's branch; a missing value moves nothing."""
+        terms = np.nan_to_num((matrix[self._rows] - self._centers) * self._weights)
+        largest = np.sort(np.argpartition(-np.abs(terms), 1, axis=0)[:2], axis=0)
+        signs = np.take_along_axis(terms, largest, axis=0) >= 0
+        first, second = largest * 2 + signs
+        names: npt.NDArray[Any] = self._names[first, second]
+        return names
+
+
 def count(signal: Signal, values: npt.NDArray[Any]) -> Counts:
     """How many of these values are in each bin of one signal."""
     return Binning([signal]).count(_places(signal)(values)[np.newaxis])
@@ -181,14 +203,6 @@ def told_of(signature: Signature, scores: Scores) -> Told:
         told["path", "cluster"] = predictions
         told["path", "distance"] = distances.min(axis=1)
     return told
-
-
-def sample(columns: Columns) -> Columns:
-    """Evenly spaced rows of one request: all of few, of many `EVERY_ROW` and one in `ONE_IN` of the others."""
-    rows = columns.rows
-    if rows <= EVERY_ROW:
-        return columns
-    return columns.take(np.linspace(0, rows - 1, EVERY_ROW + (rows - EVERY_ROW) // ONE_IN).astype(np.intp))
 
 
 def joined(parts: Sequence[Columns]) -> Columns:

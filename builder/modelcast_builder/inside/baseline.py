@@ -12,9 +12,9 @@ from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Column, Label, Signature, Wanted
 from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.formats.within import leaves_told
-from modelcast_runtime.watching import Inputs, Told, as_numbers, told_of
+from modelcast_runtime.watching import Branches, Inputs, Told, as_numbers, told_of
 
-from . import joint, paths, reference
+from . import branches, joint, paths, reference
 from .examples import Examples
 from .messages import Drift
 
@@ -52,7 +52,11 @@ def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) 
         left_out = joint.surprisals_left_out(forest, inputs, matrix)
         signals.append(_numbers("joint", "surprisal", left_out, drift.bins))
     scorer = NativeScorer(model, signature)
-    found = paths.measure(model, scorer.rows(columns))
+    given = scorer.rows(columns)
+    found = paths.measure(model, given)
+    branch = None if matrix is None else branches.find(model, given, inputs, matrix)
+    if branch is not None and matrix is not None:
+        signals.append(_branches(Branches(branch, inputs).taken(matrix)))
     told = _said(scorer, signature, columns, found)
     signals += _told(told, signature, drift.bins)
     return Measured(
@@ -63,6 +67,8 @@ def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) 
             signals=tuple(signals),
             joint=forest,
             leaves=None if found is None else found.leaves,
+            branch=branch,
+            accuracies=_claimed(signals, told, len(signature.classes or ())),
             notes=tuple(notes),
         ),
         table=None if found is None else found.table,
@@ -158,6 +164,26 @@ def _told(values: Told, signature: Signature, bins: int) -> Iterator[Signal]:
         else:
             edges = [0.5] if name == "rare_rate" else None
             yield _numbers(kind, name, np.asarray(of, np.float64), bins, edges=edges)
+
+
+def _branches(taken: Any) -> Signal:
+    """The most frequent ones, the rest together."""
+    names, counts = np.unique(taken.astype(str), return_counts=True)
+    ranked = [str(names[place]) for place in np.lexsort((names, -counts))[:_MOST_CATEGORIES]]
+    bare = Signal(kind="path", name="branch", values=tuple(ranked), extras=("other",), counts=(0,) * (len(ranked) + 1))
+    return _counted(bare, taken)
+
+
+def _claimed(signals: Sequence[Signal], told: Told, classes: int) -> tuple[float, ...]:
+    """By bin of the score: how often the model should be right there, by its own probabilities."""
+    scores = told.get(("score", "probability"))
+    signal = next((one for one in signals if one.kind == "score"), None)
+    if scores is None or signal is None:
+        return ()
+    sure = np.maximum(scores, 1 - scores) if classes == 2 else scores
+    bins = np.searchsorted(np.array(signal.edges), scores, side="left")
+    means = [float(sure[bins == place].mean()) if (bins == place).any() else 1.0 for place in range(len(signal.counts))]
+    return tuple(float(f"{mean:.{_DIGITS}g}") for mean in means)
 
 
 def _counted(signal: Signal, values: Any) -> Signal:
