@@ -161,7 +161,7 @@ def threshold(signal: Signal, rows: float, least: float, signals: int) -> float:
 
 
 def chi_squared(level: float, freedom: int) -> float:
-    """The quantile of the chi-squared distribution, by Wilson and Hilferty's cube (1931): within 1 % from 2 degrees."""
+    """The quantile of the chi-squared distribution, by Wilson and Hilferty's cube (1931): within 2 % from 9 degrees."""
     from statistics import NormalDist
 
     part = 2 / (9 * freedom)
