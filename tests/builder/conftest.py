@@ -13,7 +13,7 @@ import pytest
 from modelcast_builder import child, environment
 from modelcast_builder.config import build_settings
 from modelcast_builder.environment import Environment
-from modelcast_builder.inside.messages import Data, Described, DescribeRequest, InputOverride, NamedType
+from modelcast_builder.inside.messages import Data, Described, DescribeRequest, Drift, InputOverride, NamedType
 from modelcast_builder.report import Reporter
 from modelcast_runtime.contract import Task
 from modelcast_runtime.settings import THREAD_ENV
@@ -91,6 +91,7 @@ class Asked:
     task: Literal["auto"] | Task = "auto"
     signature: tuple[NamedType, ...] = ()
     example: str | None = None
+    drift: Drift = Drift()
 
 
 def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
@@ -117,6 +118,7 @@ def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
         task=asked.task,
         signature=asked.signature,
         example=asked.example,
+        drift=asked.drift,
         sealed=str(work / "model.joblib"),
     )
 

@@ -12,7 +12,7 @@ from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Column, Label, Signature, Wanted
 from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.formats.within import leaves_told
-from modelcast_runtime.watching import Branches, Inputs, Told, as_numbers, told_of
+from modelcast_runtime.watching import Branches, Inputs, Numbers, Told, as_numbers, told_of
 
 from . import branches, joint, paths, reference
 from .examples import Examples
@@ -45,34 +45,49 @@ def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) 
     columns = rows.columns
     watched, notes = _within_budget(signature, drift)
     inputs = [_input(column, columns.arrays[column.name], drift.bins) for column in watched]
-    matrix = Inputs(inputs).matrix(columns) if inputs else None
-    forest = None if matrix is None else joint.grow(inputs, matrix)
-    signals = list(inputs)
-    if forest is not None and matrix is not None:
+    matrix = Inputs(inputs).matrix(columns) if inputs else np.empty((0, columns.rows))
+    signals, forest = list(inputs), joint.grow(inputs, matrix)
+    if forest is not None:
         left_out = joint.surprisals_left_out(forest, inputs, matrix)
         signals.append(_numbers("joint", "surprisal", left_out, drift.bins))
-    scorer = NativeScorer(model, signature)
-    given = scorer.rows(columns)
-    found = paths.measure(model, given)
-    branch = None if matrix is None else branches.find(model, given, inputs, matrix)
-    if branch is not None and matrix is not None:
-        signals.append(_branches(Branches(branch, inputs).taken(matrix)))
-    told = _said(scorer, signature, columns, found)
-    signals += _told(told, signature, drift.bins)
-    return Measured(
-        baseline=Baseline(
-            source=rows.source,
-            rows=columns.rows,
-            psi=drift.psi,
-            signals=tuple(signals),
-            joint=forest,
-            leaves=None if found is None else found.leaves,
-            branch=branch,
-            accuracies=_claimed(signals, told, len(signature.classes or ())),
-            notes=tuple(notes),
-        ),
-        table=None if found is None else found.table,
+    bare = Baseline(
+        source=rows.source,
+        rows=columns.rows,
+        psi=drift.psi,
+        signals=tuple(signals),
+        joint=forest,
+        notes=tuple(notes),
     )
+    try:
+        return _with_model(bare, model, signature, columns, matrix, drift.bins)
+    except Exception as error:  # noqa: BLE001 - own steps raise what they like; inputs are watched all the same
+        lost = f"what the model says of its rows is not watched: it raised {type(error).__name__} for those of training"
+        return Measured(baseline=msgspec.structs.replace(bare, notes=(*notes, lost)))
+
+
+def _with_model(
+    bare: Baseline,
+    model: Any,
+    signature: Signature,
+    columns: Columns,
+    matrix: Numbers,
+    bins: int,
+) -> Measured:
+    """The baseline with what the model itself says of the reference rows."""
+    scorer = NativeScorer(model, signature)
+    given, inputs = scorer.rows(columns), [one for one in bare.signals if one.kind == "input"]
+    found, branch = paths.measure(model, given), branches.find(model, given, inputs, matrix)
+    taken = [] if branch is None else [_branches(Branches(branch, inputs).taken(matrix))]
+    told = _said(scorer, signature, columns, found)
+    signals = (*bare.signals, *taken, *_told(told, signature, bins))
+    whole = msgspec.structs.replace(
+        bare,
+        signals=signals,
+        leaves=None if found is None else found.leaves,
+        branch=branch,
+        accuracies=_claimed(signals, told, len(signature.classes or ())),
+    )
+    return Measured(baseline=whole, table=None if found is None else found.table)
 
 
 def _said(scorer: NativeScorer, signature: Signature, columns: Columns, found: paths.Paths | None) -> Told:
