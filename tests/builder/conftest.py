@@ -91,7 +91,7 @@ class Asked:
     task: Literal["auto"] | Task = "auto"
     signature: tuple[NamedType, ...] = ()
     example: str | None = None
-    drift: Drift = Drift()
+    drift: Drift | None = None
 
 
 def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
@@ -118,7 +118,7 @@ def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
         task=asked.task,
         signature=asked.signature,
         example=asked.example,
-        drift=asked.drift,
+        drift=asked.drift or Drift(),
         sealed=str(work / "model.joblib"),
     )
 

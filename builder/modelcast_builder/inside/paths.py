@@ -34,7 +34,10 @@ def measure(model: Any, rows: Any) -> Paths | None:
     ask = within.leaf_ids(last)
     if ask is None:
         return None
-    ids = ask(within.before_last(front, rows))
+    try:
+        ids = ask(within.before_last(front, rows))
+    except (TypeError, ValueError):  # histogram boosting takes categories too, and reads them in a way of its own
+        return None
     lefts, depths = zip(*map(_shape, _children(last)), strict=True)
     leaves = _fields(depths, len(ids))
     if leaves is None:
