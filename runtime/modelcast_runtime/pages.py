@@ -13,6 +13,7 @@ from modelcast_runtime import (
     browser,
     docs_page,
     drift,
+    drift_page,
     metrics,
     model_page,
     openapi,
@@ -77,9 +78,14 @@ def _add_drift(pages: Flask, bundle: Bundle, store: Store) -> None:
     since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def told() -> Response:
-        observed, rows = drift.of_store(store), drift.rows_of(store)
-        report = drift.report(bundle.baseline, bundle.manifest, observed, rows, since)
-        return Response(orjson.dumps(report), content_type=_JSON)
+        report = drift.report(bundle.baseline, bundle.manifest, drift.of_store(store), drift.rows_of(store), since)
+        wants_page = request.accept_mimetypes.best_match([_JSON, "text/html"]) == "text/html"
+        if wants_page:
+            answer = browser.html(_rendered(pages, "drift.html", drift_page.facts(report, bundle.manifest.description)))
+        else:
+            answer = Response(orjson.dumps(report), content_type=_JSON)
+        answer.vary.add("Accept")
+        return answer
 
     pages.add_url_rule("/drift", "drift", told)
 
