@@ -10,6 +10,8 @@ settings.load_profile("any-machine")
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {
     "test_artifact_kinds.py",
+    "test_challenger.py",
+    "test_audited_estimators.py",
     "test_check.py",
     "test_breaking_rows.py",
     "test_command_line.py",
@@ -30,6 +32,7 @@ LONG = {
     "test_own_code.py",
     "test_private_index.py",
     "test_refusals.py",
+    "test_reproducible.py",
     "test_serve_watch.py",
     "test_unseen.py",
     "test_v2_clients.py",

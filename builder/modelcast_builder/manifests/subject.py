@@ -9,7 +9,7 @@ from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.settings import stop_seconds
 
 from modelcast_builder.errors import BuildError
-from modelcast_builder.image_labels import labels
+from modelcast_builder.image_labels import facts
 from modelcast_builder.manifests import sizing
 from modelcast_builder.manifests.sizing import Size
 
@@ -55,7 +55,7 @@ def describe(bundle: Bundle, image: str) -> Subject:
             "63 at most",
             "Write another `name:` in modelcast.yaml and build again; the model's version stays the same",
         )
-    facts = {key: text for key, text in labels(bundle).items() if key != _SOURCE or text.startswith(_REACHED)}
+    said = {key: text for key, text in facts(bundle).items() if key != _SOURCE or text.startswith(_REACHED)}
     short = bundle.manifest.version.removeprefix("sha256:")[:_SHORT]
     return Subject(
         name=name,
@@ -63,8 +63,8 @@ def describe(bundle: Bundle, image: str) -> Subject:
         replicas=REPLICAS,
         # A label holds 63 characters and no colon.
         labels=MappingProxyType({"app.kubernetes.io/version": short}),
-        annotations=MappingProxyType(facts),
-        repository=facts.get(_SOURCE, "").partition("#")[0] or None,
+        annotations=MappingProxyType(said),
+        repository=said.get(_SOURCE, "").partition("#")[0] or None,
         size=sizing.of(bundle.model_bytes),
         grace_s=stop_seconds(bundle.manifest.service.limits) + _SPARE_S,
     )
