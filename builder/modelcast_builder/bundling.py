@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from modelcast_runtime import contract
 from modelcast_runtime.contract import Evaluation, Gate, Manifest
 
-from modelcast_builder import card, compilation, parameters, provenance, sbom, source_tree, travel
+from modelcast_builder import card, parameters, provenance, sbom, source_tree, travel
 from modelcast_builder.artifact import trust
 from modelcast_builder.card import Lineage
 from modelcast_builder.compilation import Compiled
@@ -145,9 +145,9 @@ def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
 
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:
-    """The files that score: a graph is whole by itself."""
-    if facts.compiled.graph is not None:
-        return {facts.compiled.graph}
+    """The files that score: what is compiled is whole by itself."""
+    if facts.compiled.file is not None:
+        return {facts.compiled.file}
     return {work / facts.claim.model} | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
 
 
@@ -156,15 +156,15 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
     given = parameters.sealed(facts.config.parameters)
     version = contract.version_of(source=facts.source_digest, lock=lock, parameters=given, model=model)
-    is_native = facts.compiled.graph is None
+    compiled = facts.compiled.file
     return Manifest(
         name=facts.name,
         version=version,
         description=facts.config.document.description,
-        format=facts.claim.format if is_native else compilation.FORMAT,
+        format=facts.compiled.format or facts.claim.format,
         framework=facts.claim.framework,
         task=facts.described.task,
-        model=facts.claim.model if is_native else compilation.MODEL,
+        model=facts.claim.model if compiled is None else compiled.name,
         signature=facts.described.signature,
         parameters=dict(facts.config.parameters),
         training=facts.described.training,

@@ -35,7 +35,7 @@ Task = Literal["classifier", "regressor", "clusterer", "text", "generic"]
 Layout = Literal["array", "frame", "text", "object"]
 """How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings; `object` is own code
 (`prediction.py`), which takes no rows but a JSON object that nothing describes."""
-Format = Literal["joblib", "onnx", "python"]
+Format = Literal["joblib", "onnx", "python", "text"]
 """What is stored; `modelcast_runtime.formats` knows how each is scored."""
 Wanted = Literal["predict", "predict_proba", "distances"]
 
@@ -215,7 +215,7 @@ class Difference(Contract, frozen=True, kw_only=True):
 class Compilation(Contract, frozen=True, kw_only=True):
     """What runs the model, and the proof or the reason."""
 
-    backend: Literal["native", "onnxruntime"]
+    backend: Literal["native", "onnxruntime", "numpy"]
     reason: str
     """A sentence: what was proven, or which step stands in the way."""
     probes: int = 0

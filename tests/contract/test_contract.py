@@ -110,7 +110,7 @@ differences = st.builds(
 )
 compilations = st.builds(
     Compilation,
-    backend=st.sampled_from(["native", "onnxruntime"]),
+    backend=st.sampled_from(["native", "onnxruntime", "numpy"]),
     reason=texts,
     worst_difference=st.none() | numbers,
     precision=st.none() | st.sampled_from(["float64", "float32"]),
@@ -130,7 +130,7 @@ manifests = st.builds(
     name=texts,
     version=texts,
     description=texts,
-    format=st.sampled_from(["joblib", "onnx", "python"]),
+    format=st.sampled_from(["joblib", "onnx", "python", "text"]),
     framework=texts,
     task=st.sampled_from(["classifier", "regressor", "clusterer", "text", "generic"]),
     model=texts,
