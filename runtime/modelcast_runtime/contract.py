@@ -231,6 +231,8 @@ class Compilation(Contract, frozen=True, kw_only=True):
     differences: tuple[Difference, ...] = ()
     tools: dict[str, str] = {}
     """The converter's packages: name and version."""
+    tail: str = ""
+    """The forest at the end of a native model, by its class, where it is proven that it may be asked tree by tree."""
 
 
 _Arrival = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
@@ -388,6 +390,9 @@ def proof_words(compilation: Compilation) -> Iterator[str]:
         yield f"{compilation.ties} ties: rows for which the original holds two classes equal"
     if compilation.labels == "highest":
         yield "labels are the first class of the highest probability"
+    if compilation.tail:
+        proven = f"equal answers on {compilation.probes} rows made to break it"
+        yield f"its {compilation.tail} is asked tree by tree: {proven}"
     if compilation.tools:
         tools = ", ".join(f"{name} {version}" for name, version in sorted(compilation.tools.items()))
         yield f"compiled by {tools}"

@@ -117,6 +117,7 @@ compilations = st.builds(
     labels=st.sampled_from(["graph", "highest"]),
     differences=tuples(differences),
     tools=st.dictionaries(texts, texts, max_size=2),
+    tail=texts,
 )
 documents = st.recursive(cells, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
 services = st.builds(

@@ -12,6 +12,8 @@ from modelcast_runtime.bundle import BundleError
 from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Compilation, Wanted
 from modelcast_runtime.formats import Scorer
+from modelcast_runtime.formats.forest_tail import tail_of
+from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.golden import compare
 from modelcast_runtime.payload import decode_rows
 
@@ -68,7 +70,30 @@ def convert(request: ConvertRequest) -> Compilation:
         if isinstance(tried, Compilation):
             return tried
         failed.append(tried)
-    return Compilation(backend="native", reason=failed[0] if failed else NO_WAY, probes=original.asked)
+    native = Compilation(backend="native", reason=failed[0] if failed else NO_WAY, probes=original.asked)
+    tail = tail_of(original.model)
+    return native if tail is None else _by_tree(native, tail.name, original, request)
+
+
+def _by_tree(native: Compilation, tail: str, original: _Original, request: ConvertRequest) -> Compilation:
+    """With the proof that the forest at its end may be asked tree by tree; as it is where there is none."""
+    scorer = NativeScorer(original.model, request.signature, by_tree=True)
+    try:
+        rows = original.rows
+        scores = rows.scored(lambda some: scorer.score(some, _wanted(request)))
+    except Exception:  # noqa: BLE001 - of this scikit-learn the parts may be others
+        return native
+    verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, "float64")
+    if not verdict.equal or verdict.labels != "graph" or _apart(scorer, "float64", original, request) is not None:
+        return native
+    return msgspec.structs.replace(
+        native,
+        tail=tail,
+        probes=rows.columns.rows,
+        ties=verdict.ties,
+        worst_difference=verdict.worst,
+        differences=verdict.differences,
+    )
 
 
 def _candidates(model: Any, request: ConvertRequest) -> Iterator[Candidate]:
@@ -91,7 +116,7 @@ def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> 
     # Labels by the highest probability are ONNX Runtime's way alone.
     if not verdict.equal or (candidate.backend == "numpy" and verdict.labels != "graph"):
         return faults.different(verdict.differences, rows.columns.rows)
-    apart = _apart(scorer, candidate, original, request)
+    apart = _apart(scorer, candidate.precision, original, request)
     if apart is not None:
         return apart
     proof = _proof(candidate, verdict, rows)
@@ -122,7 +147,7 @@ def _proof(candidate: Candidate, verdict: Verdict, rows: BreakingRows) -> Compil
     )
 
 
-def _apart(scorer: Scorer, candidate: Candidate, original: _Original, request: ConvertRequest) -> str | None:
+def _apart(scorer: Scorer, precision: candidates.Precision, original: _Original, request: ConvertRequest) -> str | None:
     """Rows that only one of the two refuses, or far ones that they answer otherwise; None where there are none."""
     rows = original.rows
     refused = [
@@ -134,7 +159,7 @@ def _apart(scorer: Scorer, candidate: Candidate, original: _Original, request: C
             return faults.refusing(one.kind, is_refused=answer is None)
         if answer is None or one.answer is None:
             continue
-        verdict = parity.judge(one.answer, answer, [one.kind], request.signature, request.task, candidate.precision)
+        verdict = parity.judge(one.answer, answer, [one.kind], request.signature, request.task, precision)
         if not verdict.equal:
             return faults.different(verdict.differences, 1)
     return None

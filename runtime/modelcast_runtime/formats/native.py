@@ -11,6 +11,7 @@ import numpy as np
 from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Column, Signature, Wanted
+from modelcast_runtime.formats.forest_tail import MOST_ROWS, tail_of
 
 
 def load(bundle: Bundle) -> "NativeScorer":
@@ -31,7 +32,7 @@ def load(bundle: Bundle) -> "NativeScorer":
         # scikit-learn's warning of another version has a second line.
         reason = " ".join(str(error).split())
         raise BundleError(f"{bundle.manifest.model} cannot be loaded: {type(error).__name__}: {reason}") from error
-    return NativeScorer(model, bundle.manifest.signature)
+    return NativeScorer(model, bundle.manifest.signature, by_tree=bool(bundle.manifest.compilation.tail))
 
 
 class NativeScorer:
@@ -39,9 +40,13 @@ class NativeScorer:
 
     inline_rows = 0
 
-    def __init__(self, model: Any, signature: Signature) -> None:
-        """Choose the way to call once; the signature says it, nothing is guessed here."""
+    def __init__(self, model: Any, signature: Signature, *, by_tree: bool = False) -> None:
+        """Choose the way to call once; the signature says it, nothing is guessed here.
+
+        `by_tree`: a build has proven that the forest at the model's end may be asked tree by tree.
+        """
         self._model = model
+        self._tail = tail_of(model) if by_tree else None
         ways: dict[str, Callable[[Columns], Any]] = {
             "frame": _Frame(signature),
             "array": _Array(signature),
@@ -75,6 +80,8 @@ class NativeScorer:
         return all(_is_row_wise(step) for step in _steps(self._model))
 
     def _score(self, rows: Any, wanted: frozenset[Wanted]) -> Scores:
+        if self._tail is not None and len(rows) <= MOST_ROWS:
+            return self._tail.score(rows, wanted)
         return Scores(
             predictions=np.asarray(self._model.predict(rows)),
             probabilities=np.asarray(self._model.predict_proba(rows)) if "predict_proba" in wanted else None,
