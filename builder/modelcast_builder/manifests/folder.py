@@ -24,7 +24,7 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         """Quoted where only YAML 1.1, which this library writes, sees a text: `12e4` is a number to Kubernetes."""
-        style = None if _WORD.match(data) else "'"
+        style = "|" if "\n" in data else None if _WORD.match(data) else "'"
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
