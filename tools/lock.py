@@ -49,7 +49,12 @@ def write_packaged(as_of: str) -> None:
     runtime = without(resolve(dependencies("runtime"), as_of, model), {"numpy"})
     # With the runtime's own dependencies, for it is the served ONNX Runtime that the converter tries its graphs with.
     converter = without(resolve(CONVERTER_NAMES, as_of, [*model, *runtime]), names([*model, *extras, *runtime]))
-    files = (("model", model), ("extras", extras), ("runtime", runtime), ("converter", converter))
+    # What the runtime image holds: the bill of materials of a compiled model lists it, wherever it was built.
+    whole = [*dependencies("runtime"), *dependencies("runtime", extra="onnx")]
+    served = resolve(whole, as_of, [*model, *runtime, *converter])
+    files = (
+        ("model", model), ("extras", extras), ("runtime", runtime), ("converter", converter), ("served", served)
+    )  # fmt: skip
     for file, lines in files:
         (LOCKS / f"{file}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (LOCKS / "date.txt").write_text(f"{as_of}\n", encoding="utf-8")

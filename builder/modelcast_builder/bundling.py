@@ -3,22 +3,26 @@
 import csv
 import difflib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import msgspec
 from modelcast_runtime import baseline, contract
 from modelcast_runtime.baseline import Baseline
-from modelcast_runtime.contract import Manifest, Provenance, Task
+from modelcast_runtime.contract import Evaluation, Gate, Manifest, Task
 
-from modelcast_builder import card, compilation, parameters, source_tree, travel
+from modelcast_builder import card, compilation, parameters, provenance, sbom, source_tree, travel
 from modelcast_builder.artifact import trust
+from modelcast_builder.card import Lineage
 from modelcast_builder.compilation import Compiled
 from modelcast_builder.config import Config
 from modelcast_builder.environment import Lock, lock_text
+from modelcast_builder.environment.lock import HASHES, hashes_text
 from modelcast_builder.errors import BuildError
 from modelcast_builder.frameworks import Claim
 from modelcast_builder.inside.messages import Data, Described, DescribeRequest
+from modelcast_builder.provenance import Build, Sealed
 from modelcast_builder.seal import Writer
 from modelcast_builder.training import Trained
 
@@ -34,7 +38,13 @@ class Facts:
     config: Config
     claim: Claim
     described: Described
+    evaluation: Evaluation | None
+    gates: tuple[Gate, ...]
     compiled: Compiled
+    tables: Mapping[str, str]
+    """The data beside the model: path in the repository -> sha256."""
+    notebooks: tuple[str, ...]
+    """The pages of the executed notebooks, as the receipts name them."""
 
 
 def question(trained: Trained, claim: Claim, config: Config, work: Path) -> DescribeRequest:
@@ -43,6 +53,7 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
     artifact, logged = trained.artifact, trained.artifact.mlflow
     return DescribeRequest(
         artifact=str(artifact.path),
+        digest=artifact.digest,
         framework=claim.framework,
         code=str(code),
         definitions=trained.definitions,
@@ -79,10 +90,45 @@ def sentence(described: Described) -> str:
     return f"{described.task} of {len(inputs)} inputs ({names}), from {described.source}"
 
 
-def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
+def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, build: Build, work: Path) -> None:
     """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
-    for path in sorted(_sealed(facts, work)):
-        writer.copy(path, path.relative_to(work).as_posix())
+    manifest = _lay(writer, facts, lock, work)
+    for name, content in trained.receipts.items():
+        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
+    if lock.hashes:
+        writer.write_receipt(HASHES, hashes_text(lock.hashes).encode())
+    made = _made(writer, manifest, source_tree.sha256_of(work / facts.claim.model))
+    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance.record(build, made)))
+    writer.finish(manifest)
+
+
+def draft(root: Path, facts: Facts, lock: Lock, work: Path) -> Path:
+    """The same without receipts, in a folder of its own: what can be asked before the last gates are known."""
+    writer = Writer(root=root)
+    writer.finish(_lay(writer, facts, lock, work))
+    return root
+
+
+def _made(writer: Writer, manifest: Manifest, original: str) -> Sealed:
+    """What the provenance names of the bundle: all that is in it is written."""
+    sealed = {record.path: record.sha256 for record in writer.records}
+    return Sealed(
+        name=manifest.name,
+        digest=writer.digest(manifest),
+        model=manifest.model,
+        model_sha256=sealed[manifest.model],
+        original_sha256=original,
+        lock_sha256=sealed[contract.LOCK],
+        receipts=dict(writer.receipts),
+    )
+
+
+def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
+    """Write all that is sealed; what the manifest says beside the files."""
+    sealed = {
+        record.path: record.sha256
+        for record in (writer.copy(path, path.relative_to(work).as_posix()) for path in sorted(_sealed(facts, work)))
+    }
     golden = facts.compiled.hold(facts.described.golden)
     writer.write(contract.GOLDEN, contract.encode(golden))
     if facts.described.baseline is not None:
@@ -91,12 +137,19 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
         )
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
     # What was trained is the version, whatever scores it.
-    manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)
-    writer.write(contract.CARD, card.render(manifest, golden, lock))
-    for name, content in trained.receipts.items():
-        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
-    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
-    writer.finish(manifest)
+    original = source_tree.sha256_of(work / facts.claim.model)
+    manifest = _manifest(facts, original, locked.sha256)
+    lineage = Lineage(
+        kind=facts.described.kind,
+        source=facts.source_digest,
+        model=original,
+        lock=locked.sha256,
+        data=facts.tables,
+        notebooks=facts.notebooks,
+    )
+    writer.write(contract.CARD, card.render(manifest, golden, lock, lineage))
+    writer.write(contract.SBOM, sbom.render(manifest, lock, sealed[manifest.model], original))
+    return manifest
 
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:
@@ -127,7 +180,7 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
     """All but the files, which the writer knows when the last one is written."""
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
     given = parameters.sealed(facts.config.parameters)
-    version = contract.digest_of({"source": facts.source_digest, "lock": lock, "parameters": given, "model": model})
+    version = contract.version_of(source=facts.source_digest, lock=lock, parameters=given, model=model)
     is_native = facts.compiled.graph is None
     return Manifest(
         name=facts.name,
@@ -140,6 +193,8 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
         signature=facts.described.signature,
         parameters=dict(facts.config.parameters),
         training=facts.described.training,
+        evaluation=facts.evaluation,
+        gates=facts.gates,
         compilation=facts.compiled.report,
         service=facts.config.service,
         files=(),
@@ -149,7 +204,9 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
 def _data(repo: Path, config: Config) -> Data:
     written = config.document.data
     train, holdout = _table(repo, "train", written.train), _table(repo, "holdout", written.holdout)
-    for table in filter(None, (train, holdout)):
+    # Groups may be told apart in the holdout alone: the model need not see them.
+    table = holdout or train
+    if table is not None:
         _check_groups(Path(table), written.groups)
     return Data(
         train=train,
@@ -158,6 +215,13 @@ def _data(repo: Path, config: Config) -> Data:
         holdout_is_written=written.holdout is not None,
         target=written.target,
     )
+
+
+def tables(repo: Path, config: Config) -> dict[str, str]:
+    """The tables beside the model by their paths in the repository, and the digest of each."""
+    found, written = _data(repo, config), config.document.data
+    named = ((found.train, written.train), (found.holdout, written.holdout))
+    return {name or f"data/{Path(table).name}": source_tree.sha256_of(Path(table)) for table, name in named if table}
 
 
 def _check_groups(table: Path, groups: tuple[str, ...]) -> None:

@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,7 +27,8 @@ from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
 
 if TYPE_CHECKING:
-    from modelcast_builder import conformance
+    from modelcast_builder import comparison, conformance
+    from modelcast_builder import verify as verification
     from modelcast_builder.images import Engine
     from modelcast_builder.rebuild import Servable
 
@@ -150,6 +150,61 @@ def inspect(root: Path, *, as_json: bool) -> str:
     return _page(bundle)
 
 
+def diff(
+    old: str, new: str, data: Path | None, target: str | None, variables: Mapping[str, str]
+) -> "comparison.Comparison":
+    """Ask two bundles, or those of two images, the same rows."""
+    from modelcast_builder import comparison, images
+
+    settings, reporter = build_settings(variables), _reporter()
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+
+        def asked(given: str, own: Path) -> comparison.Asked:
+            own.mkdir()
+            bundle = open_bundle(images.folder_of(given, variables, own))
+            serving = _serving_environment(bundle, settings, reporter)
+            return comparison.Asked(given=given, bundle=bundle, environment=serving)
+
+        question = comparison.Question(data=data, target=target)
+        both = asked(old, work / "old"), asked(new, work / "new")
+        # An image may be anybody's: its own code finds no credentials here.
+        return comparison.compare(*both, question, work, build_variables.handed(variables, None))
+
+
+def verify(bundle_or_image: str, variables: Mapping[str, str]) -> "verification.Report":
+    """Check everything that a bundle, or an image with one, says of itself."""
+    from modelcast_builder import images
+    from modelcast_builder import verify as verification
+
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+        root = images.folder_of(bundle_or_image, variables, work)
+        if not root.is_relative_to(work):
+            return verification.verify(root, None, verification.Running(answers=_golden_rows(variables, work)))
+        engine = images.find_engine(variables)
+        running = verification.Running(
+            answers=lambda _: images.ask(bundle_or_image, engine),
+            installed=lambda: images.installed(bundle_or_image, engine),
+        )
+        return verification.verify(root, verification.image_of(bundle_or_image, engine), running)
+
+
+def _golden_rows(variables: Mapping[str, str], work: Path) -> Callable[[Bundle], str]:
+    """Asks a bundle in its own environment, which may have to be made first."""
+
+    def ask(bundle: Bundle) -> str:
+        from modelcast_builder import smoke
+
+        reporter = _reporter()
+        reporter.say("verify", "asking the golden rows in the model's own environment; that may have to be made first")
+        serving = _serving_environment(bundle, build_settings(variables), reporter)
+        # What is verified may be anybody's: its own code finds no credentials here.
+        return smoke.check(serving, bundle.root, work / "nowhere", None, build_variables.handed(variables, None))
+
+    return ask
+
+
 def check(server: "conformance.Server", model: str | None, example: Path | None) -> "conformance.Report":
     """Ask a server every case of the conformance table."""
     from modelcast_builder import conformance
@@ -232,10 +287,7 @@ def _serving_environment(
     bundle: Bundle, settings: BuildSettings, reporter: Reporter, own: Path | None = None
 ) -> Environment:
     with reporter.step("environment"):
-        lock = replace(environment.lock_of(bundle.root), wheels=own)
-        if _is_compiled(bundle):
-            return environment.builders(lock)
-        return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
+        return environment.of_bundle(bundle, settings, own)
 
 
 def _is_compiled(bundle: Bundle) -> bool:
@@ -257,13 +309,14 @@ def _runtime(serving: Environment) -> str:
 def _page(bundle: Bundle) -> str:
     manifest, provenance = bundle.manifest, bundle.provenance()
     takes_rows = manifest.signature.takes_rows
-    made = f"{provenance.built_at} from {provenance.source}" if provenance else "no receipts"
+    made = f"{provenance.built_at} from {provenance.source or 'a folder'}" if provenance else "no receipts"
     lines = [
         f"{manifest.name}  {manifest.version}",
         *([manifest.description] if manifest.description else []),
         f"bundle digest  {bundle.digest}",
         f"{manifest.task}, {manifest.framework}, {contract.scored_by(manifest.compilation)}",
         *(f"proof  {words}" for words in contract.proof_words(manifest.compilation)),
+        *_quality(manifest),
         *(f"parameter  {name} = {value!r}" for name, value in manifest.parameters.items()),
         f"made  {made}",
         "",
@@ -277,6 +330,21 @@ def _page(bundle: Bundle) -> str:
         *(f"  {record.path}  {record.size} bytes  sha256:{record.sha256}" for record in manifest.files),
     ]
     return "\n".join(lines)
+
+
+def _quality(manifest: contract.Manifest) -> Iterator[str]:
+    """The metrics on the holdout, the gaps between groups, and the gates."""
+    from modelcast_builder import gates
+
+    if manifest.evaluation is not None:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in manifest.evaluation.metrics.items())
+        yield f"metrics  {told} on {manifest.evaluation.rows} rows of {manifest.evaluation.data}"
+        for gap in manifest.evaluation.gaps:
+            ends = f"{gap.lowest or '(none)'} lowest, {gap.highest or '(none)'} highest"
+            yield f"gap  {gap.column} {gap.measure} {gap.gap:.4g}  {ends}"
+    for gate in manifest.gates:
+        got = "" if gate.got is None else f"  got {gates.shown(gate)}"
+        yield f"gate  {gate.name} {gate.expected}{got}"
 
 
 def _input(column: contract.Column) -> str:

@@ -13,6 +13,7 @@ from modelcast_builder.config import BuildSettings, Config
 from modelcast_builder.environment import Environment, NoConverter
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import ConvertRequest, Described, DescribeRequest
+from modelcast_builder.sandbox import of_model
 
 FORMAT: Format = "onnx"
 MODEL = "model.onnx"
@@ -85,7 +86,7 @@ def _tried(
         path_graph=str(work / PATH_GRAPH),
     )
     try:
-        report = child.convert(serving, request, work, config.handed)
+        report = child.convert(serving, request, work, config.handed, of_model(config.document.build))
     except BuildError as failed:
         return _native(f"it could not be tried: {failed.problem}")
     except ChildFailed as failed:

@@ -38,6 +38,8 @@ class Config:
     """`OPENSHIFT_BUILD_SOURCE`."""
     commit: str | None = None
     """`OPENSHIFT_BUILD_COMMIT`; S2I takes `.git` away."""
+    ref: str | None = None
+    """`OPENSHIFT_BUILD_REFERENCE`."""
 
     @property
     def model(self) -> str | None:
@@ -89,6 +91,7 @@ def read_config(repo: Path, environment: Mapping[str, str]) -> Config:
         handed=build_variables.handed(environment, document.build.env),
         source_url=_variable(environment, "OPENSHIFT_BUILD_SOURCE"),
         commit=_variable(environment, "OPENSHIFT_BUILD_COMMIT"),
+        ref=_variable(environment, "OPENSHIFT_BUILD_REFERENCE"),
     )
 
 

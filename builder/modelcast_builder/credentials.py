@@ -14,6 +14,17 @@ def redacted(text: str) -> str:
     return _USER.sub(r"\1", text)
 
 
+def public_address(address: str) -> str:
+    """A repository's address as anybody may know it: no user, no query; nothing for a place on this machine's disk."""
+    shown = redacted(address)
+    if "://" in shown:
+        parts = urlsplit(shown)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}" if host and parts.scheme != "file" else ""
+    host, colon, path = shown.partition(":")  # ssh's short form
+    return f"ssh://{host.rpartition('@')[2]}/{path.lstrip('/')}" if colon and "/" not in host else ""
+
+
 def host_of(address: str) -> str:
     """The host that an address names, for a sentence; nothing where it names none."""
     try:

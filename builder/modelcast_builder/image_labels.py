@@ -7,6 +7,22 @@ LABEL_LENGTH = 256
 
 
 def labels(bundle: Bundle) -> dict[str, str]:
+    """What an image is labelled with: the facts, and what tools of any image look for.
+
+    The time is not among them: the same bundle is the same image on every day.
+    """
+    said = facts(bundle)
+    common = {
+        "title": said["modelcast.name"],
+        "version": said["modelcast.version"],
+        "description": bundle.manifest.description[:LABEL_LENGTH],
+        "revision": said.get("modelcast.commit", ""),
+        "source": said.get("modelcast.source", ""),
+    }
+    return said | {f"org.opencontainers.image.{name}": text for name, text in common.items() if text}
+
+
+def facts(bundle: Bundle) -> dict[str, str]:
     """What the image's labels say of its model; all of it is at /info too."""
     manifest, provenance = bundle.manifest, bundle.provenance()
     said: dict[str, str | None] = {

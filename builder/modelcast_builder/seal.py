@@ -51,13 +51,21 @@ class Writer:
         self._place(name).write_bytes(content)
         self.receipts[name] = hashlib.sha256(content).hexdigest()
 
+    def digest(self, manifest: Manifest) -> str:
+        """The bundle's digest once this manifest is written: a receipt names it, and comes before."""
+        written = hashlib.sha256(contract.encode(self._listed(manifest))).hexdigest()
+        return contract.digest_of(
+            {record.path: record.sha256 for record in self.records} | {contract.MANIFEST: written}
+        )
+
     def finish(self, manifest: Manifest) -> None:
         """Write the receipts' hashes, then this manifest with the records of all that was sealed."""
         self._place(contract.RECEIPT_HASHES).write_bytes(contract.encode(self.receipts))
-        files = tuple(sorted(self.records, key=lambda record: record.path))
-        listed = msgspec.structs.replace(manifest, files=files)
-        self._place(contract.MANIFEST).write_bytes(contract.encode(listed))
+        self._place(contract.MANIFEST).write_bytes(contract.encode(self._listed(manifest)))
         _fix_modes(self.root)
+
+    def _listed(self, manifest: Manifest) -> Manifest:
+        return msgspec.structs.replace(manifest, files=tuple(sorted(self.records, key=lambda record: record.path)))
 
     def _place(self, name: str) -> Path:
         path = self.root / name

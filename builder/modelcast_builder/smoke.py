@@ -1,19 +1,26 @@
 """Serves what was sealed: the bundle is opened and scored through the real application, in its serving environment."""
 
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from modelcast_runtime.bundle import BundleError, open_bundle
 
-from modelcast_builder import own_process
-from modelcast_builder.child import without_python
+from modelcast_builder import endings, own_process
+from modelcast_builder.child import at_home, without_python
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
+from modelcast_builder.sandbox import DEFAULT, Sandbox
 
 
 def check(
-    environment: Environment, bundle: Path, nowhere: Path, examples: Path | None, variables: Mapping[str, str]
+    environment: Environment,
+    bundle: Path,
+    nowhere: Path,
+    examples: Path | None,
+    variables: Mapping[str, str],
+    sandbox: Sandbox = DEFAULT,
 ) -> str:
     """Run the runtime's own self-test; its sentence, or `BuildError` with its reason.
 
@@ -23,8 +30,14 @@ def check(
     command = [str(environment.python.with_name("modelcast-runtime")), "selftest", str(bundle)]
     command += [] if examples is None else ["--examples", str(examples)]
     clean = {name: value for name, value in without_python(variables).items() if not name.startswith("MODELCAST_")}
+    home = nowhere.with_name(f"{nowhere.name}-home")
+    home.mkdir()
+    reads = [*environment.reads, *([] if examples is None else [examples])]
+    # The bundle can be written to: that own code does it is a refusal that says so.
+    within = sandbox.reaching(read=reads, write=[nowhere, home, bundle])
     try:
-        done = own_process.run(command, cwd=nowhere, env=clean)
+        timeout = min(own_process.TIMEOUT_S, sandbox.timeout_s)
+        done = own_process.run(command, cwd=nowhere, env=at_home(clean, home), timeout=timeout, sandbox=within)
     except subprocess.TimeoutExpired as error:
         problem = f"the sealed model did not answer its golden rows within {error.timeout:g} seconds"
         fix = "Save a model that answers a row in well under a second, and waits for nothing when it is loaded again"
@@ -32,6 +45,8 @@ def check(
     if done.returncode == 0:
         _check_untouched(bundle)
         return done.stdout.strip()
+    if done.returncode < 0:
+        raise _died(done, sandbox)
     said = (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1]
     raise _refused(said.removeprefix("error: selftest: "), examples)
 
@@ -56,3 +71,15 @@ def _refused(reason: str, examples: Path | None) -> BuildError:
         "A model that draws random numbers when it predicts needs a fixed random_state; "
         "a file that it reads belongs into `code:` in modelcast.yaml",
     )
+
+
+def _died(done: subprocess.CompletedProcess[str], sandbox: Sandbox) -> BuildError:
+    """Which of the walls, or which fault, ended the service."""
+    wall = endings.by_wall(done.returncode, sandbox)
+    if wall:
+        return BuildError("smoke", f"loading and asking the sealed model {wall[0]}", wall[1])
+    if endings.by_memory(done.stderr) or done.returncode == -signal.SIGKILL:
+        problem = f"the sealed model takes more memory than there is: it may have {sandbox.memory_mb} MiB"
+        return BuildError("smoke", problem, f"Train a smaller model, or {sandbox.more_memory}")
+    problem = f"the sealed model crashed the service ({signal.Signals(-done.returncode).name})"
+    return BuildError("smoke", problem, "Train the model again with other versions of its libraries")

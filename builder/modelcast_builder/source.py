@@ -26,6 +26,8 @@ class Source:
     origin: str | None
     """git's origin without credentials, where `root` is the root of a git repository."""
     commit: str | None
+    ref: str | None = None
+    """The branch, tag or commit that was asked for."""
 
 
 def fetch(source: str, work: Path) -> Source:
@@ -64,7 +66,7 @@ def _cloned(address: Address, target: Path) -> Source:
     # A clone of what lies on this disk is called after where that came from.
     known = asked(Path(address.url), "config", "--get", "remote.origin.url") if address.is_local else None
     origin = redacted(known or address.url) if root == target else None
-    return Source(root=root, location=address.location, origin=origin, commit=commit)
+    return Source(root=root, location=address.location, origin=origin, commit=commit, ref=address.ref or None)
 
 
 def _described(root: Path, location: str) -> Source:

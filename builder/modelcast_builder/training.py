@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from modelcast_builder import artifact as artifacts
 from modelcast_builder import child, discover, frameworks, notebooks, own_code, source_tree, travel
-from modelcast_builder.artifact import Artifact
+from modelcast_builder.artifact import Artifact, verdict
 from modelcast_builder.config import Config
 from modelcast_builder.discover import Plan
 from modelcast_builder.environment import Environment, check_unchanged
@@ -17,6 +17,7 @@ from modelcast_builder.inside.messages import AssembleRequest, StageFile
 from modelcast_builder.notebooks import Definition, Executed, ExecutedNotebook, stages
 from modelcast_builder.notebooks.stages import Stage
 from modelcast_builder.report import Reporter
+from modelcast_builder.sandbox import of_model
 from modelcast_builder.travel import TravelFile
 
 _STAGE = 'joblib.dump(stage, os.environ["S2I_PIPELINE_STAGE_SAVE_FILE"])'
@@ -48,14 +49,16 @@ def check_parameters(plan: Plan, config: Config) -> None:
         )
 
 
-def ready_made(plan: Plan) -> Artifact | None:
-    """The artifact where notebooks are documentation; raises `BuildError` for one that holds a notebook's code."""
+def ready_made(plan: Plan, trusted: Sequence[str] = ()) -> Artifact | None:
+    """The artifact where notebooks are documentation, audited; `trusted` as in modelcast.yaml.
+
+    Raises `BuildError` for one that holds a notebook's code, or what is neither known to be harmless nor trusted.
+    """
     if plan.artifact is None:
         return None
     if own_code.is_code(plan.artifact):
         return own_code.scan(plan.artifact)
     artifact = artifacts.scan(plan.artifact)
-    frameworks.claim(artifact)  # what nobody serves is refused before an environment is made for it
     if artifact.by_value:
         raise BuildError(
             "audit",
@@ -68,6 +71,8 @@ def ready_made(plan: Plan) -> Artifact | None:
             f"{artifact.path.name} needs {', '.join(sorted(artifact.main_names))}, which a notebook or script defined",
             "Move it into a module and train again, or name the notebook: `notebooks: [train.ipynb]` in modelcast.yaml",
         )
+    verdict.judge(artifact, trusted=trusted)
+    frameworks.claim(artifact)  # what nobody serves is refused before an environment is made for it
     return artifact
 
 
@@ -108,6 +113,7 @@ def execute(
 
 def _left_behind(executed: Executed, repo: Path, config: Config, work: Path) -> Trained:
     artifact = artifacts.scan(discover.written(repo, executed.written, config))
+    verdict.judge(artifact, trusted=config.document.trusted, is_made_here=True)
     definitions = [definition for definition in executed.definitions if artifact.path in definition.artifacts]
     return Trained(
         artifact=artifact,
@@ -122,6 +128,8 @@ def _left_behind(executed: Executed, repo: Path, config: Config, work: Path) -> 
 def _assembled(executed: Executed, repo: Path, config: Config, environment: Environment, work: Path) -> Trained:
     """The stages as one Pipeline, whose pickle names the modules made of the notebooks and `__main__` no more."""
     scanned = [_scanned(stage.path) for stage in executed.stages]
+    for stage in scanned:
+        verdict.judge_names(stage, trusted=config.document.trusted, is_made_here=True)
     needed = _together(scanned)
     paths = {stage.path for stage in executed.stages}
     definitions = [definition for definition in executed.definitions if paths & set(definition.artifacts)]
@@ -135,7 +143,7 @@ def _assembled(executed: Executed, repo: Path, config: Config, environment: Envi
         by_value=needed.by_value,
         target=str(target),
     )
-    child.assemble(environment, request, work, config.handed)
+    child.assemble(environment, request, work, config.handed, of_model(config.document.build))
     return Trained(
         artifact=artifacts.scan(target),
         repo=repo,

@@ -17,7 +17,7 @@ def gather(source: str, out: Path | None, settings: BuildSettings, reporter: Rep
         work = Path(folder).resolve()
         repo = fetch(source, work)
         config = read_config(repo.root, settings.variables)
-        artifact = training.ready_made(discover(repo.root, config))
+        artifact = training.ready_made(discover(repo.root, config), config.document.trusted)
         own = wheelhouse.place_for(repo.root, config.document.wheels)
         # A cloned repository goes away again.
         into = out or (Path(own.name).absolute() if repo.root.is_relative_to(work) else own)

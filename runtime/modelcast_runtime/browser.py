@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 
 from flask import Response, request
@@ -46,6 +47,16 @@ def assets() -> Mapping[str, Asset]:
 def addresses() -> dict[str, str]:
     """The assets' addresses by name, relative: a route may put the service below any path."""
     return {address.partition("/")[2]: f"assets/{address}" for address in assets()}
+
+
+def under_receipt(card: bytes, provenance: object) -> bytes:
+    """The sealed card under a line of what no digest holds: the commit and the time of the build, if known."""
+    told = {words: getattr(provenance, name, None) for name, words in _RECEIPT.items()}
+    facts = " · ".join(f"{words} {escape(str(value))}" for words, value in told.items() if value)
+    return card.replace(b"<body>", f'<body>\n<p class="receipt">{facts}</p>'.encode(), 1) if facts else card
+
+
+_RECEIPT = {"commit": "Commit", "built_at": "Built at"}
 
 
 def html(content: bytes, policy: str = POLICY) -> Response:

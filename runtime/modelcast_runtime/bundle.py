@@ -1,16 +1,17 @@
 """Opens a sealed bundle read-only and refuses one that is not what its manifest says."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import msgspec
 
-from modelcast_runtime import baseline, contract
+from modelcast_runtime import baseline, contract, statement
 from modelcast_runtime.baseline import Baseline
 from modelcast_runtime.contract import BUNDLE_VERSION, FileRecord, Golden, Manifest, Provenance
+from modelcast_runtime.statement import Statement
 
 T = TypeVar("T")
 
@@ -60,15 +61,23 @@ class Bundle:
 
     def provenance(self) -> Provenance | None:
         """When and from what the bundle was made; None where the receipts were left out. Raises `BundleError`."""
+        return self._receipt(statement.shown)
+
+    def statement(self) -> Statement | None:
+        """The same as the in-toto Statement that was written; None in older bundles too. Raises `BundleError`."""
+        return self._receipt(statement.read)
+
+    def _receipt(self, read: Callable[[bytes], T]) -> T | None:
         present = (self.root / contract.PROVENANCE).is_file()
-        return _parse(self.root, contract.PROVENANCE, Provenance) if present else None
+        return _read(self.root, contract.PROVENANCE, read) if present else None
 
 
 def open_bundle(root: Path) -> Bundle:
     """Read the manifest and hash every file; raises `BundleError`."""
     root = root.resolve()
-    manifest = _manifest(root)
-    _check_files(root, manifest)
+    manifest = read_manifest(root)
+    for fault in faults(root, manifest):
+        raise fault
     golden = _parse(root, contract.GOLDEN, Golden)
     watched = _parse(root, baseline.FILE, Baseline) if _lists(manifest, baseline.FILE) else None
     digest = bundle_digest(root, manifest)
@@ -110,7 +119,8 @@ def sealed_files(root: Path) -> Iterator[str]:
             yield name
 
 
-def _manifest(root: Path) -> Manifest:
+def read_manifest(root: Path) -> Manifest:
+    """What a bundle says of itself, with no file looked at; raises `BundleError`."""
     if not root.is_dir():
         raise BundleError(f"{root} is no folder; expected a bundle made by `modelcast build`")
     if not (root / contract.MANIFEST).is_file():
@@ -129,25 +139,33 @@ class _Version(msgspec.Struct):
 
 
 def _parse(root: Path, name: str, kind: type[T]) -> T:
+    return _read(root, name, lambda content: contract.decode(content, kind))
+
+
+def _read(root: Path, name: str, read: Callable[[bytes], T]) -> T:
     try:
-        return contract.decode((root / name).read_bytes(), kind)
+        return read((root / name).read_bytes())
     except OSError as error:
         raise BundleError(f"{name} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{name} is not what a bundle holds: {error}") from error
 
 
-def _check_files(root: Path, manifest: Manifest) -> None:
+def faults(root: Path, manifest: Manifest) -> Iterator[BundleError]:
+    """Each file that is not what the manifest says, that is missing, or that it does not list; `root` is resolved."""
     for record in manifest.files:
-        _check(root, record)
+        try:
+            _check(root, record)
+        except BundleError as fault:
+            yield fault
     listed = {record.path for record in manifest.files}
     for name in (manifest.model, contract.GOLDEN, contract.LOCK):
         if name not in listed:
-            raise BundleError(f"{name} is not in the manifest; the bundle was changed after it was sealed")
+            yield BundleError(f"{name} is not in the manifest; the bundle was changed after it was sealed")
     # An unlisted file could be a module that `code/` puts on sys.path.
     for name in sealed_files(root):
         if name not in listed:
-            raise BundleError(
+            yield BundleError(
                 f"{name} is in the bundle but not in its manifest; the bundle was changed after it was sealed"
             )
 

@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
-from modelcast_runtime.ending import end_soon
+from modelcast_runtime.ending import end_soon, explain
 
 OUR_BUG = 70
 INTERRUPTED = 128 + signal.SIGINT
@@ -45,14 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except _faults() as fault:
-        print(f"error: {options.command}: {fault}", file=sys.stderr)
+        explain(options.command, fault)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as bug:  # noqa: BLE001 - the boundary: a bug of ours ends with its traceback
         traceback.print_exc()
         what = f"{type(bug).__name__}: {bug}. It is a bug of modelcast: please report it with the lines above"
-        print(f"error: {options.command}: {what}", file=sys.stderr)
+        explain(options.command, what)
         return OUR_BUG
 
 

@@ -23,6 +23,7 @@ RECEIPTS = "receipts"
 RECEIPT_HASHES = "receipts/hashes.json"
 PROVENANCE = "receipts/provenance.json"
 CARD = "model-card.html"
+SBOM = "sbom.cdx.json"
 NOTEBOOKS = "receipts/notebooks"
 
 Label = bool | int | float | str
@@ -309,13 +310,20 @@ class Step(Contract, frozen=True, kw_only=True):
 
 
 class Provenance(Contract, frozen=True, kw_only=True):
-    """`receipts/provenance.json`: when, by whom and from what; outside both digests."""
+    """What the service shows of `receipts/provenance.json`: when, by whom and from what; outside both digests.
+
+    Written as an in-toto Statement (`statement`); older bundles hold this itself.
+    """
 
     built_at: str
     builder_version: str
     python: str
     source: str
+    """git's address without credentials; nothing where a folder was built that has none."""
+    ref: str | None = None
     commit: str | None = None
+    source_digest: str = ""
+    """`sha256:` and the digest over every file of the source."""
     environment_as_of: str
     packages: dict[str, str] = {}
     """The model's packages, as in the lock: name and version."""
@@ -394,3 +402,11 @@ def digest_of(records: dict[str, str]) -> str:
     """The digest over names and sha256s (or any strings), independent of order: `sha256:<hex>`."""
     lines = "".join(f"{name}\x00{value}\n" for name, value in sorted(records.items()))
     return f"sha256:{hashlib.sha256(lines.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def version_of(*, source: str, lock: str, parameters: str, model: str) -> str:
+    """A model's version: what it was made from, in what, with what was given, and what was trained; no name, no commit.
+
+    `source` is a digest with `sha256:`, `lock` and `model` are SHA-256s of files in hexadecimal.
+    """
+    return digest_of({"source": source, "lock": lock, "parameters": parameters, "model": model})

@@ -16,6 +16,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 from gunicorn.util import is_ipv6  # type: ignore[import-untyped]
 
+from modelcast_runtime.ending import explain
 from modelcast_runtime.listening import BACKLOG, cannot_listen
 from modelcast_runtime.log_lines import JsonLogger, PlainLogger
 from modelcast_runtime.settings import Settings, stop_seconds
@@ -40,8 +41,7 @@ def slots_for(workers: int) -> int:
 
 def refuse(reason: str) -> int:
     """Say why there is no service, in the form of all commands; the exit code."""
-    sys.stderr.write(f"error: serve: {reason}\n")
-    sys.stderr.flush()
+    explain("serve", reason)
     return REFUSED
 
 

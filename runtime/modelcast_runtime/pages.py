@@ -142,7 +142,7 @@ def _add_sealed(pages: Flask, bundle: Bundle) -> None:
     # What is sealed never changes: read and hashed once.
     @cache
     def sealed_card(path: Path) -> tuple[bytes, str]:
-        content = path.read_bytes()
+        content = browser.under_receipt(path.read_bytes(), bundle.provenance())
         return content, browser.card_policy(content)
 
     def card() -> Response:

@@ -140,6 +140,7 @@ def logged(shop: Bench, name: str) -> Case:
     age = name.removeprefix("logged_")
     source = shop.folder / "unseen" / name
     copy(root / age, source / "model")
+    write(source, {"modelcast.yaml": 'trusted: ["measures.cap:capped"]\n'})
     case = shop.build(name, source)
     return Case(source=source, built=case.built, made=json.loads((root / f"{age}.json").read_bytes()))
 
@@ -260,6 +261,7 @@ RECIPES: dict[str, Recipe] = {
     "spam": served_sample,
     "spam_in_few_buckets": sample_given("spam", TFIDF_BUCKETS='"64"'),
     "customers": sample_given("customers"),
+    "diabetes": sample_given("diabetes"),
     "customers_of_seven_kinds": sample_given("customers", MODELCAST_PARAMETERS="""'{"k": 7}'"""),
     "customers_of_seven_kinds_again": sample_given("customers", MODELCAST_PARAMETERS='"{\\"k\\": 7}"'),
     "own_stages": written(repositories.STAGES_OF_OWN_CLASSES),

@@ -93,8 +93,8 @@ def test_a_killed_child_is_refused_with_its_signal(model_environment: Environmen
     with pytest.raises(BuildError) as refused:
         child.describe(killed, request(tmp_path, tmp_path), tmp_path, os.environ)
     assert str(refused.value) == (
-        "describe: loading or scoring the model ended the process (signal 9). "
-        "Give the build more memory, or train the model again with the versions that requirements.txt names"
+        "describe: loading or scoring the model was killed, most often for want of memory. "
+        "Train a smaller model, or give the machine or container that builds more memory"
     )
 
 

@@ -82,8 +82,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a predict that ends the process": (
         "predict_is_killed",
         {},
-        "describe: loading or scoring the model ended the process (signal 11). "
-        "Give the build more memory, or train the model again with the versions that requirements.txt names",
+        "describe: loading or scoring the model crashed the process (SIGSEGV). "
+        "Train the model again with the versions that requirements.txt names",
     ),
     "what was never fitted": (
         "not_fitted",

@@ -1,6 +1,7 @@
 """The policy of the model's environment, against a package index of our own with its own dates; and against PyPI."""
 
 import datetime
+import hashlib
 import os
 import re
 import subprocess
@@ -29,6 +30,8 @@ from modelcast_builder.environment import (
     resolve,
     use_uv,
 )
+from modelcast_builder.environment.lock import hashes_text
+from modelcast_builder.environment.lock import lock_of as lock_of_bundle
 from modelcast_builder.environment.uv import Ran, environment_for_uv
 from modelcast_builder.errors import BuildError, MissingPart
 from modelcast_builder.repack import repack
@@ -251,6 +254,47 @@ def test_with_a_pin_everything_else_is_as_of_the_end_of_its_day(index: Index, re
     assert versions(lock)["numpy"] == "1.24.3"
     assert lock.as_of == "2023-03-10T00:00:00Z"
     assert lock_of(reach, recorded={"scikit-learn": "1.2.2"}) == lock
+
+
+def with_old_and_new_numpys(index: Index) -> None:
+    """scikit-learn 1.5.0 was there before numpy 2 was."""
+    for name in ("numpy", "scikit-learn"):
+        index.releases.remove(Release(name, locked.model_versions()[name]))
+    index.releases += [
+        Release("scikit-learn", "1.5.0", "2024-05-21T00:00:00Z", needs=("numpy>=1.19",)),
+        Release("numpy", "1.24.4", "2023-06-26T00:00:00Z"),
+        Release("numpy", "1.26.4", "2024-02-06T00:00:00Z"),
+        Release("numpy", "2.0.0", "2024-06-16T00:00:00Z"),
+        Release("numpy", "2.1.0", "2024-08-18T00:00:00Z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "recorded", "numpy", "as_of"),
+    [
+        ((), {"scikit-learn": "1.5.0"}, "1.26.4", "2024-05-22T00:00:00Z"),
+        ((), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "2.0.0", "2024-06-17T00:00:00Z"),
+        (("numpy>=1.20",), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "2.0.0", "2024-06-17T00:00:00Z"),
+        (("numpy==2.1.0",), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "2.1.0", "2024-08-19T00:00:00Z"),
+        (("numpy==1.26.4",), {"scikit-learn": "1.5.0", "numpy": ">=2"}, "1.26.4", "2024-05-22T00:00:00Z"),
+    ],
+)
+def test_the_numpy_reads_what_the_artifact_was_written_by(
+    index: Index, reach: Uv, entries: tuple[str, ...], recorded: dict[str, str], numpy: str, as_of: str
+) -> None:
+    with_old_and_new_numpys(index)
+    lock = lock_of(reach, *entries, recorded=recorded)
+    assert (versions(lock)["numpy"], versions(lock)["scikit-learn"], lock.as_of) == (numpy, "1.5.0", as_of)
+
+
+def test_a_numpy_that_cannot_read_the_artifact_is_refused(index: Index, reach: Uv) -> None:
+    with_old_and_new_numpys(index)
+    with pytest.raises(BuildError) as refused:
+        lock_of(reach, "numpy==1.24.4", recorded={"scikit-learn": "1.5.0", "numpy": ">=2"})
+    assert str(refused.value) == (
+        "environment: the artifact was made by numpy 2 or newer, requirements.txt asks for ==1.24.4. "
+        "Write numpy>=2 in requirements.txt, or save the model again"
+    )
 
 
 def test_the_newest_of_several_pins_decides_the_day(index: Index, reach: Uv) -> None:
@@ -586,6 +630,60 @@ def test_a_damaged_lock_is_refused(text: str, why: str) -> None:
     with pytest.raises(BuildError) as refused:
         parse_lock(text)
     assert str(refused.value) == f"environment: environment.lock cannot be read: {why}. Build the bundle again"
+
+
+# --- the hashes beside a lock
+
+
+def test_a_lock_knows_the_hashes_of_the_index_and_they_are_remembered(index: Index, reach: Uv, tmp_path: Path) -> None:
+    six = [Release("six", "1.16", tag=tag) for tag in ("py3-none-any", "py2.py3-none-win32")]
+    index.releases += six
+    lock = lock_of(reach, "six", cache=tmp_path / "cache")
+    known = tuple(sorted(hashlib.sha256(release.content).hexdigest() for release in six))
+    assert lock.hashes["six==1.16"] == known
+    assert set(lock.hashes) == {*lock.packages, *lock.serving}
+    index.releases.clear()
+    assert lock_of(reach, "six", cache=tmp_path / "cache").hashes == lock.hashes
+
+
+def test_a_lock_of_a_bundle_has_the_hashes_of_its_receipts(tmp_path: Path) -> None:
+    lock = Lock(packages=("a==1",), serving=("b==2",), as_of="", hashes={"a==1": ("0" * 64, "f" * 64)})
+    (tmp_path / "environment.lock").write_text(lock_text(lock))
+    assert lock_of_bundle(tmp_path).hashes == {}
+    receipt = tmp_path / "receipts" / "environment.hashes"
+    receipt.parent.mkdir()
+    receipt.write_text(hashes_text(lock.hashes))
+    assert receipt.read_text() == f"a==1 --hash=sha256:{'0' * 64} --hash=sha256:{'f' * 64}\n"
+    assert lock_of_bundle(tmp_path).hashes == lock.hashes
+    receipt.write_text("a==1 --index-url http://evil\n")
+    with pytest.raises(BuildError) as refused:
+        lock_of_bundle(tmp_path)
+    assert str(refused.value) == (
+        "environment: receipts/environment.hashes cannot be read: `a==1 --index-url http://evil`. "
+        "Build the bundle again"
+    )
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_wheel_that_changed_in_the_index_is_not_installed(index: Index, tmp_path: Path, is_changed: bool) -> None:
+    msgspec = f"msgspec=={locked.serving_versions()['msgspec']}"
+    index.releases.append(Release("six", "1.16", module="VALUE = 1"))
+    resolved = lock_of(uv_at(f"{index.address}/simple", tmp_path / "one"), "six")
+    lock = Lock(packages=("six==1.16",), serving=(msgspec,), as_of="", hashes=resolved.hashes)
+    if is_changed:
+        index.releases[-1] = Release("six", "1.16", module="VALUE = 2")
+    with pytest.raises(BuildError) as refused:
+        create(lock, cache=tmp_path / "cache", uv=uv_at(f"{index.address}/simple", tmp_path / "other"))
+    if is_changed:
+        told = "environment: the package index 127.0.0.1 gives other files than the lock was made with: "
+        assert str(refused.value).startswith(told)
+        assert "six==1.16" in str(refused.value)
+        assert str(refused.value).endswith(
+            "Find out who changed them, or name the index that has the files of before in PIP_INDEX_URL"
+        )
+    else:
+        # It is installed: this index' msgspec is an empty one.
+        assert str(refused.value).startswith("environment: the environment is installed and does not import")
 
 
 # --- environments on disk (the network is PyPI's from here on)

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modelcast_builder import notebooks
+from modelcast_builder import notebooks, sandbox
 from modelcast_builder.config import read_config
 from modelcast_builder.document import Build
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import Executed, failures, files, kernel
 from modelcast_builder.notebooks import page as pages
 from modelcast_builder.notebooks.kernel import Place
+from modelcast_builder.sandbox import of_notebook
 from nbformat import v4
 
 from tests.acceptance.commands import is_alive, until
@@ -352,7 +353,9 @@ def test_shell_commands_find_the_models_environment(has_pip: bool, tmp_path: Pat
     if has_pip:
         (python.parent / "pip").touch()
     inherited = {"PATH": "/usr/bin", "TOKEN": "x"}
-    env = kernel._environment(Place(python=python, root=tmp_path, work=tmp_path / "work", env=inherited))
+    env = kernel._environment(
+        Place(python=python, root=tmp_path, work=tmp_path / "work", env=inherited, sandbox=of_notebook(Build()))
+    )
     assert env == inherited | ({} if has_pip else {"PIP_PYTHON": str(python)}) | {
         "PATH": f"{python.parent}:/usr/bin",
         "VIRTUAL_ENV": str(tmp_path),
@@ -368,7 +371,9 @@ def test_what_is_about_the_builders_own_python_stays_with_the_builder(tmp_path: 
     ours = {"PYTHONPATH": "/builder", "PYTHONHOME": "/builder", "PYTHONSTARTUP": "/builder/start.py"}
     theirs = {"PYTHONWARNINGS": "ignore", "MINE": "1"}
     given = read_config(tmp_path, ours | theirs | {"VIRTUAL_ENV": "/builder", "MPLBACKEND": "agg"}).handed
-    env = kernel._environment(Place(python=tmp_path / "bin" / "python", root=tmp_path, work=tmp_path, env=given))
+    env = kernel._environment(
+        Place(python=tmp_path / "bin" / "python", root=tmp_path, work=tmp_path, env=given, sandbox=of_notebook(Build()))
+    )
     assert given == theirs
     assert (env["VIRTUAL_ENV"], env["MPLBACKEND"]) == (str(tmp_path), "module://matplotlib_inline.backend_inline")
     assert not ours.keys() & env.keys()
@@ -409,7 +414,14 @@ def test_the_last_line_says_what_to_do(ename: str, evalue: str, expected: str, t
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "features.py").write_text("")
     failed = kernel.CellFailed("cell 4", "", ename=ename, evalue=evalue)
-    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, memory_mb=512, requirements="environment.yml")
+    place = Place(
+        python=tmp_path,
+        root=tmp_path,
+        work=tmp_path,
+        env={},
+        sandbox=of_notebook(Build(memory_mb=512)),
+        requirements="environment.yml",
+    )
     error = failures.explained(failed, Path("a.ipynb"), place, lambda _line: None)
     assert str(error) == f"notebooks: a.ipynb, cell 4: {expected}"
 
@@ -436,7 +448,7 @@ def test_a_cell_that_wants_more_than_its_memory_is_told_the_key(tmp_path: Path, 
     "output", ["terminate called after throwing 'std::bad_alloc'", "OpenBLAS error: Memory allocation failed"]
 )
 def test_a_kernel_that_ended_for_want_of_memory_is_told_the_key(output: str, tmp_path: Path) -> None:
-    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, memory_mb=512)
+    place = Place(python=tmp_path, root=tmp_path, work=tmp_path, env={}, sandbox=of_notebook(Build(memory_mb=512)))
     died = kernel.KernelDied("cell 4", output, code=-6)
     assert str(failures.explained(died, Path("a.ipynb"), place, lambda _line: None)) == (
         "notebooks: a.ipynb, cell 4: the kernel ended for want of memory: it may have 512 MiB. "
@@ -466,28 +478,6 @@ def test_a_notebook_without_network_reaches_itself_only(tmp_path: Path, model_py
     )
     assert (root / "reason.txt").read_text() == f"ENETUNREACH {os.getuid()}"
     assert len(said) == 1, "nothing but that it was executed"
-
-
-def test_where_the_network_stays_the_report_says_so(
-    tmp_path: Path, model_python: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As a platform that refuses namespaces: the C library's function fails.
-    site = tmp_path / "refusing"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "import ctypes, errno\nreal = ctypes.CDLL\n"
-        "class Refusing:\n    def unshare(self, flags):\n        ctypes.set_errno(errno.EPERM)\n        return -1\n"
-        "ctypes.CDLL = lambda name, **options: Refusing() if name is None else real(name, **options)\n"
-    )
-    root, noted = tmp_path / "repo", list[str]()
-    for name in ("a.ipynb", "b.ipynb"):
-        notebook(root / name, "x = 1")
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(site)}
-    notebooks.execute(
-        root, [Path("a.ipynb"), Path("b.ipynb")], model_python, work=tmp_path / "work", env=env,
-        sandbox=Build(network=False), say=lambda _line: None, note=noted.append,
-    )  # fmt: skip
-    assert noted == ["`build.network` is false, but this machine cannot take the network away: Operation not permitted"]
 
 
 def test_sockets_lie_in_a_short_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -623,3 +613,30 @@ def test_only_files_of_an_artifacts_kind_are_looked_at_and_no_environment(tmp_pa
 def test_the_child_refuses_a_task_that_it_does_not_know(model_python: Path) -> None:
     done = subprocess.run([model_python, INSIDE, "dance"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "usage: __main__.py kernel|assemble|describe|convert ...\n")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (
+            "import ctypes; ctypes.string_at(0)",
+            "the kernel crashed (SIGSEGV). See the lines above: a compiled library of the model's environment failed",
+        ),
+        (
+            "import os, signal\nwhile os.fork(): pass\nsignal.pause()",
+            "BlockingIOError: [Errno 11] Resource temporarily unavailable. "
+            "Start fewer processes, for instance by `n_jobs=1`: all together may be 60",
+        ),
+        (
+            "open('large', 'wb').truncate(2**40)",
+            "OSError: [Errno 27] File too large. Write less into one file, "
+            "or write `build: {memory_mb: 2048}` in modelcast.yaml: a file may have four times that",
+        ),
+    ],
+)
+def test_a_notebook_that_does_what_it_may_not_is_told_in_a_line(
+    tmp_path: Path, model_python: Path, monkeypatch: pytest.MonkeyPatch, cell: str, expected: str
+) -> None:
+    monkeypatch.setattr(sandbox, "_processes", lambda: 60)
+    line, _ = run(tmp_path / "repo", model_python, cell, memory_mb=1024)
+    assert line == f"notebooks: train model.ipynb, cell 1: {expected}"

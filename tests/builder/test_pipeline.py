@@ -14,10 +14,10 @@ from modelcast_builder.config import BuildSettings
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.report import Reporter
-from modelcast_runtime.bundle import Bundle
+from modelcast_runtime.bundle import Bundle, open_bundle
 
 HERE = Path(__file__).parent / "describing"
-STEPS = ["discover", "environment", "train", "describe", "compile", "seal", "smoke"]
+STEPS = ["discover", "environment", "train", "describe", "gates", "compile", "seal", "smoke"]
 BY_VALUE = b"\x80\x04ccloudpickle.cloudpickle\n_make_function\n)R."
 IN_MAIN = b"\x80\x04c__main__\nClip\n)\x81."
 
@@ -82,7 +82,7 @@ def left(tmp_path: Path) -> list[str]:
 def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Repository, tmp_path: Path) -> None:
     repo = repository(
         "own_class_with_a_frame",
-        modelcast_dot_yaml="code: ['own.py', 'räume/my module.py']\ninputs: {a: {dtype: float64}, b: {dtype: float64}}",
+        modelcast_dot_yaml="trusted: ['own:*']\ncode: ['own.py', 'räume/my module.py']\ninputs: {a: {dtype: float64}, b: {dtype: float64}}",
         **{"räume__my module_dot_py": "x = 1\n"},
     )
     before = state(repo)
@@ -93,13 +93,13 @@ def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Reposito
     assert bundle.manifest.name == "my-repo"
     sealed = [record.path for record in bundle.manifest.files]
     assert sealed == [
-        *("code/own.py", "code/räume/my module.py"),
-        *("environment.lock", "golden.json", "model-card.html", "model.joblib"),
+        *("baseline.json", "code/own.py", "code/räume/my module.py"),
+        *("environment.lock", "golden.json", "model-card.html", "model.joblib", "sbom.cdx.json"),
     ]
     assert [step.name for step in reporter.steps] == STEPS
     provenance = bundle.provenance()
     assert provenance is not None
-    assert (provenance.source, [step.name for step in provenance.steps]) == (str(repo), STEPS[:5])
+    assert (provenance.source, [step.name for step in provenance.steps]) == ("", STEPS[:6])
     again = build(repo)
     assert (again.digest, again.manifest) == (bundle.digest, bundle.manifest)
     assert left(tmp_path) == ["bundle"]
@@ -166,20 +166,85 @@ def test_groups_that_the_data_does_not_have(build: Build, repository: Repository
     )
 
 
+HOLDOUT = "size,count,site,kind\nS,1,n,0\nL,9,n,1\nM,5,s,0\nL,8,s,1\n"
+MEASURED = "data: {holdout: data/holdout.csv, target: kind, groups: [site]}\ngates: {metrics: {accuracy: '>= %s'}}"
+NO_ROWS = (
+    "gates: `gates:` in modelcast.yaml asks for metrics, and there are no rows that the model was not fitted on. "
+    "Write `data: {holdout: FILE, target: NAME}` in modelcast.yaml"
+)
+NO_METRICS = (
+    "gates: `gates:` in modelcast.yaml asks for metrics, and prediction.py answers any JSON object: none is told. "
+    "Remove them, and write what it must answer: `examples: examples.json`"
+)
+
+
+def test_the_model_is_measured_on_the_holdout_and_held_to_its_gates(
+    build: Build, repository: Repository, tmp_path: Path
+) -> None:
+    repo = repository("grid_search", modelcast_dot_yaml=MEASURED % "0.0", data__holdout_dot_csv=HOLDOUT)
+    bundle = build(repo)
+    evaluation, (gate,) = bundle.manifest.evaluation, bundle.manifest.gates
+    assert evaluation is not None
+    assert (evaluation.data, evaluation.rows, [part.group for part in evaluation.slices]) == (
+        "data/holdout.csv", 4, ["n", "s"],
+    )  # fmt: skip
+    assert (gate.name, gate.got, gate.passed) == ("metrics.accuracy", evaluation.metrics["accuracy"], True)
+    again = build(repo)
+    assert again.digest == bundle.digest
+    wrong = HOLDOUT.replace(",0\n", ",2\n").replace(",1\n", ",0\n").replace(",2\n", ",1\n")
+    (repo / "data" / "holdout.csv").write_text(wrong, encoding="utf-8")
+    (repo / "modelcast.yaml").write_text(MEASURED % "1.0", encoding="utf-8")
+    with pytest.raises(
+        BuildError, match=r"^gates: accuracy is 0\S*, expected >= 1.0 \(1 of 1 gate failed\)\. Train a "
+    ):
+        build(repo)
+    assert open_bundle(tmp_path / "out" / "bundle").digest == bundle.digest
+
+
+def test_gates_that_no_rows_can_tell_are_refused(build: Build, repository: Repository) -> None:
+    asked = "gates: {metrics: {accuracy: '>= 0.9'}}"
+    repo = repository("grid_search", modelcast_dot_yaml=asked)
+    with pytest.raises(BuildError) as refused:
+        build(repo)
+    assert str(refused.value) == NO_ROWS
+    for name in ("model.joblib", "own.py"):
+        (repo / name).unlink()
+    (repo / "prediction.py").write_text("predict = dict\n", encoding="utf-8")
+    with pytest.raises(BuildError) as refused:
+        build(repo)
+    assert str(refused.value) == NO_METRICS
+
+
+def test_a_holdout_that_nobody_named_may_be_meant_for_something_else(build: Build, repository: Repository) -> None:
+    repo = repository("grid_search", data__holdout_dot_csv="size,count\nS,1\n")
+    reporter = Reporter()
+    bundle = build(repo, reporter)
+    assert (bundle.manifest.evaluation, bundle.manifest.gates) == (None, ())
+    assert reporter.notes == [
+        "gates: the model was not evaluated: data/holdout.csv has no column beside the model's inputs, "
+        "and one column has to be the right answers"
+    ]
+    (repo / "modelcast.yaml").write_text("data: {holdout: data/holdout.csv}", encoding="utf-8")
+    with pytest.raises(BuildError, match="^gates: data/holdout.csv has no column beside the model's inputs, and one "):
+        build(repo)
+
+
+OWN = "trusted: ['own:*']\ninputs: {a: {dtype: float64}}"
 FAILURES: dict[str, tuple[str, str | None, dict[str, str | bytes]]] = {
     "nothing there": ("discover", None, {}),
     "a bad configuration": ("config", "grid_search", {"modelcast_dot_yaml": "nam: x"}),
     "a bad name": ("config", "grid_search", {"modelcast_dot_yaml": "name: My_Model"}),
     "code by value": ("audit", None, {"model_dot_pkl": BY_VALUE}),
     "a notebook's class": ("audit", None, {"model_dot_pkl": IN_MAIN}),
+    "an own class that nobody trusts": ("audit", "nothing_known", {}),
     "no pickle": ("artifact", None, {"model_dot_pkl": b"nonsense"}),
     "bad requirements": ("environment", "grid_search", {"requirements_dot_txt": "numpy ==== what\n"}),
     "a dict": ("load", "a_dict", {}),
-    "no inputs": ("describe", "nothing_known", {}),
-    "a crash": ("describe", "predict_is_killed", {"modelcast_dot_yaml": "inputs: {a: {dtype: float64}}"}),
+    "no inputs": ("describe", "nothing_known", {"modelcast_dot_yaml": "trusted: ['own:*']"}),
+    "a crash": ("describe", "predict_is_killed", {"modelcast_dot_yaml": OWN}),
     "data that is not there": ("describe", "grid_search", {"modelcast_dot_yaml": "data: {train: data/train.csv}"}),
     "data outside": ("describe", "grid_search", {"modelcast_dot_yaml": "data: {train: ../x.csv}"}),
-    "answers that differ": ("smoke", "predict_draws", {"modelcast_dot_yaml": "inputs: {a: {dtype: float64}}"}),
+    "answers that differ": ("smoke", "predict_draws", {"modelcast_dot_yaml": OWN}),
 }
 
 
@@ -280,6 +345,7 @@ def test_own_code_is_sealed_with_what_it_loads_and_held_to_its_examples(
     assert (manifest.format, manifest.task, manifest.model) == ("python", "generic", "code/prediction.py")
     assert [record.path for record in manifest.files] == [
         "code/prediction.py", "code/words/table.json", "environment.lock", "golden.json", "model-card.html",
+        "sbom.cdx.json",
     ]  # fmt: skip
     assert said == [
         "discover: found prediction.py with predict(); explore.ipynb is documentation",

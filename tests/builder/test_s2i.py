@@ -103,6 +103,10 @@ def test_labels_say_what_info_says(make_bundle: MakeBundle) -> None:
         "modelcast.scikit-learn": "1.9.1",
         "modelcast.commit": "f" * 40,
         "modelcast.source": "https://host/team/spam",
+        "org.opencontainers.image.title": bundle.manifest.name,
+        "org.opencontainers.image.version": bundle.manifest.version,
+        "org.opencontainers.image.revision": "f" * 40,
+        "org.opencontainers.image.source": "https://host/team/spam",
     }
 
 

@@ -9,19 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from modelcast_builder import provenance
 from modelcast_builder.config import Config
 from modelcast_builder.credentials import host_of, redacted
 from modelcast_builder.document import Document
-from modelcast_builder.environment import Lock
 from modelcast_builder.errors import BuildError, MissingPart
-from modelcast_builder.report import Reporter
 from modelcast_builder.source import Source, fetch, model_name
 
 IDENTITY = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 SECRET = "s3cr3t"
-
-LOCK = Lock(packages=("numpy==2.4.6",), serving=(), as_of="2026-01-01T00:00:00Z")
 
 
 def git(repo: Path, *arguments: str) -> str:
@@ -292,31 +287,6 @@ def test_a_password_with_a_slash_is_in_no_refusal_either(tmp_path: Path) -> None
     with pytest.raises((BuildError, MissingPart)) as refused:
         fetch(f"https://user:12/{SECRET}@127.0.0.1:9/x.git#main", tmp_path)
     assert SECRET not in str(refused.value)
-
-
-def test_no_credential_of_the_origin_is_in_the_receipts(tmp_path: Path) -> None:
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "remote", "add", "origin", f"https://user:{SECRET}@host/x.git")
-    source = fetch(str(tmp_path), tmp_path / "work")
-    receipt = provenance.record(source, Config(), LOCK, Reporter())
-    assert (source.origin, receipt.source) == ("https://host/x.git", "https://host/x.git")
-
-
-def test_no_credential_of_openshifts_source_is_in_the_receipts(tmp_path: Path) -> None:
-    config = Config(source_url=f"https://{SECRET}@host/x.git", commit="abc")
-    receipt = provenance.record(fetch(str(tmp_path), tmp_path), config, LOCK, Reporter())
-    assert (receipt.source, receipt.commit) == ("https://host/x.git", "abc")
-
-
-def test_the_receipt_of_a_folder_names_it(tmp_path: Path) -> None:
-    reporter = Reporter()
-    reporter.note("environment", "a fact")
-    with reporter.step("discover"):
-        pass
-    receipt = provenance.record(fetch(str(tmp_path), tmp_path), Config(), LOCK, reporter)
-    assert (receipt.source, receipt.commit, receipt.notes) == (str(tmp_path), None, ("environment: a fact",))
-    assert [step.name for step in receipt.steps] == ["discover"]
-    assert (receipt.environment_as_of, receipt.packages) == ("2026-01-01T00:00:00Z", {"numpy": "2.4.6"})
 
 
 # One repository, and no other.

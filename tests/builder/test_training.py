@@ -13,6 +13,7 @@ from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError
 from modelcast_builder.report import Reporter
 from modelcast_builder.training import Trained
+from sklearn.linear_model import LinearRegression
 
 from tests.acceptance.files import notebook, write
 
@@ -50,7 +51,7 @@ def test_without_an_artifact_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_ready_made_artifact_is_taken_as_it_is(tmp_path: Path) -> None:
-    decided = plan(tmp_path / "model.pkl", pickle.dumps({"a": 1}))
+    decided = plan(tmp_path / "model.pkl", pickle.dumps(LinearRegression()))
     artifact = training.ready_made(decided)
     assert artifact is not None
     assert training.take(tmp_path, artifact, Config()) == Trained(

@@ -18,6 +18,8 @@ from modelcast_runtime.contract import (
 )
 
 V1 = Path(__file__).parent / "golden" / "v1"
+LINEAGE = Path(__file__).parent / "golden" / "v1-lineage"
+"""Version 1 as of 2026-11-21, with a bill of materials and a Statement as its receipt."""
 DIGEST = "sha256:87352de16da3d9877eefacee6d973b76925468868936e600d5feb6437aef9b14"
 
 
@@ -88,3 +90,25 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
     assert (compilation.pop("precision"), compilation.pop("labels")) == (None, "graph")
     assert (compilation.pop("differences"), compilation.pop("tools")) == ([], {})
     assert printed == json.loads((V1 / contract.MANIFEST).read_bytes())
+
+
+def test_the_first_bundle_with_a_statement_opens_and_shows_what_it_showed() -> None:
+    bundle = open_bundle(LINEAGE)
+    assert bundle.digest == "sha256:57721b6c0d70b32ae3c28aa117954c76debe88e3c0b0c7d662e346e7e9f9f9eb"
+    statement = bundle.statement()
+    assert statement is not None
+    assert statement.of("lunch").sha256 == bundle.digest.removeprefix("sha256:")
+    assert bundle.provenance() == Provenance(
+        built_at="2026-01-02T00:00:09Z",
+        builder_version="0.1.0",
+        python="3.11.7",
+        source="https://host/lunch.git",
+        commit="1" * 40,
+        source_digest=f"sha256:{'f' * 64}",
+        environment_as_of="2026-01-01T00:00:00Z",
+        packages={"numpy": "2.4.6", "scikit-learn": "1.9.1", "flask": "3.1.3"},
+    )
+
+
+def test_the_flat_receipt_of_version_1_is_no_statement() -> None:
+    assert open_bundle(V1).statement() is None

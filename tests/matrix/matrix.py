@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from modelcast_builder import artifact
+from modelcast_builder.artifact import verdict
 from modelcast_builder.environment import Environment, Requirements, base_python, create, locked, resolve
 from modelcast_runtime.settings import THREAD_ENV
 
 from tests.acceptance.commands import Modelcast
 
 MAKERS = Path(__file__).with_name("makers.py")
+ZOO = Path(__file__).parents[2] / "tools" / "zoo.py"
 NEWEST = locked.model_versions()["scikit-learn"]
 VERSIONS = ("1.3.2", "1.4.2", "1.5.2", "1.6.1", "1.7.2", "1.8.0", NEWEST)
 """The last patch of every minor that has wheels for Python 3.11, up to the builder's own."""
@@ -45,7 +48,7 @@ class Matrix:
         given = (output["name"] for output in built.manifest["signature"]["outputs"])
         proba = ["--proba"] if "predict_proba" in given else []
         runtime = self.modelcast.python_of(built.root).with_name("modelcast-runtime")
-        asked = [runtime, "predict", built.root, made / f"{kind}.json", *proba]
+        asked: list[str | Path] = [runtime, "predict", built.root, made / f"{kind}.json", *proba]
         done = subprocess.run(asked, env=os.environ | THREAD_ENV, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         expected = json.loads((made / f"{kind}.expected.json").read_bytes())
@@ -58,10 +61,20 @@ class Matrix:
         folder = self.folder / "made" / (f"{version}-skops" if with_skops else version)
         folder.mkdir(parents=True)
         python = self._maker(version, with_skops).python
-        command = [python, MAKERS, folder, *self.kinds]
+        command: list[str | Path] = [python, MAKERS, folder, *self.kinds]
         done = subprocess.run(command, env=os.environ | THREAD_ENV, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return folder
+
+    def audit(self, version: str) -> int:
+        """Audit every estimator that this version can fit, in every format; how many there are."""
+        folder = self.folder / "zoo" / version
+        command: list[str | Path] = [self._maker(version, False).python, ZOO, folder]
+        done = subprocess.run(command, env=os.environ | THREAD_ENV, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        for path in sorted(folder.iterdir()):
+            verdict.judge(artifact.scan(path))
+        return len(done.stdout.split())
 
     def _maker(self, version: str, with_skops: bool) -> Environment:
         asked = Requirements(pins=(f"scikit-learn=={version}",), ranges=("skops",) if with_skops else ())

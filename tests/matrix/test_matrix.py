@@ -10,3 +10,8 @@ from tests.matrix.matrix import FORMATS, KINDS, VERSIONS, Matrix
 @pytest.mark.parametrize("version", VERSIONS)
 def test_it_answers_as_its_maker_did(matrix: Matrix, version: str, kind: str, stored: str) -> None:
     matrix.check(version, kind, stored)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_estimator_is_refused(matrix: Matrix, version: str) -> None:
+    assert matrix.audit(version) >= 150

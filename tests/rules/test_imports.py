@@ -17,8 +17,8 @@ RUNTIME_MAY = {"a2wsgi", "flask", "gunicorn", "msgspec", "numpy", "orjson", "pro
 # What the model's own environment brings, imported where a model is at hand and never at import.
 OF_THE_MODEL = {"joblib", "onnxruntime", "pandas", "pyarrow", "sklearn"}
 BUILDER_MAY = {
-    "click", "jinja2", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "packaging", "rich",
-    "traitlets", "uv", "yaml",
+    "click", "jinja2", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "numpy", "packaging",
+    "rich", "traitlets", "uv", "yaml",
 }  # fmt: skip
 INSIDE_MAY = {
     "IPython", "ipykernel", "joblib", "modelcast_runtime", "msgspec", "numpy", "onnx", "pandas", "scipy", "skl2onnx",
@@ -26,7 +26,7 @@ INSIDE_MAY = {
 }  # fmt: skip
 HEAVY = ("sklearn", "pandas", "scipy", "joblib", "onnxruntime", "xgboost", "matplotlib", "nbconvert", "IPython")
 # The builder reads bundles and shares the contract; it does not reach into the service, but knows its metrics' names.
-BUILDER_TAKES_OF_RUNTIME = {"", "baseline", "bundle", "contract", "listening", "metrics", "settings"}
+BUILDER_TAKES_OF_RUNTIME = {"", "baseline", "bundle", "contract", "listening", "metrics", "settings", "statement"}
 
 
 def modules(package: Path) -> list[Path]:

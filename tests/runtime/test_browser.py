@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -258,6 +259,18 @@ def test_the_card_is_shown_with_the_style_that_was_sealed(make_bundle: MakeBundl
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     assert 'href="card"' in client("GET", "/", accept=BROWSER).body.decode()
+
+
+def test_the_receipt_stands_above_the_card_and_nothing_of_it_is_trusted() -> None:
+    card = b"<html><body>\n<p>a card <body>"
+    known = SimpleNamespace(commit="1a2<b>", built_at="2026-01-01T00:00:00+00:00")
+    assert (
+        browser.under_receipt(card, known)
+        == (
+            '<html><body>\n<p class="receipt">Commit 1a2&lt;b&gt; · Built at 2026-01-01T00:00:00+00:00</p>\n<p>a card <body>'
+        ).encode()
+    )
+    assert browser.under_receipt(card, SimpleNamespace(commit=None)) == browser.under_receipt(card, None) == card
 
 
 def test_the_card_is_read_and_hashed_once(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from modelcast_runtime import cli
+from modelcast_runtime import cli, ending
 
 MakeBundle = Callable[..., Path]
 
@@ -129,3 +129,54 @@ def test_help_loads_no_library_of_the_model() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture
+def termination_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that Kubernetes puts into a container."""
+    path = tmp_path / "termination-log"
+    path.write_bytes(b"what stood there before, longer than what is written over it" * 9)
+    monkeypatch.setattr(ending, "TERMINATION_LOG", path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["serve", "selftest"])
+def test_a_changed_byte_is_refused_in_one_line_where_kubernetes_looks_too(
+    make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str], termination_log: Path, command: str
+) -> None:
+    bundle = make_bundle()
+    content = bytearray((bundle / "model.joblib").read_bytes())
+    content[-2] ^= 1
+    (bundle / "model.joblib").write_bytes(content)
+    expected = f"error: {command}: model.joblib is not what was sealed: its SHA-256 differs from the manifest's"
+    assert run(capsys, command, bundle) == (1, "", f"{expected}\n")
+    assert termination_log.read_text(encoding="utf-8") == expected
+
+
+def test_a_worker_that_refuses_says_so_where_kubernetes_looks(
+    capsys: pytest.CaptureFixture[str], termination_log: Path
+) -> None:
+    from modelcast_runtime import master
+
+    assert master.refuse("golden row 3 does not reproduce") == 1
+    assert termination_log.read_text(encoding="utf-8") == "error: serve: golden row 3 does not reproduce"
+    assert capsys.readouterr().err == "error: serve: golden row 3 does not reproduce\n"
+
+
+def test_where_there_is_no_kubernetes_no_file_is_made(
+    capsys: pytest.CaptureFixture[str], termination_log: Path, tmp_path: Path
+) -> None:
+    termination_log.unlink()
+    assert run(capsys, "selftest", tmp_path)[0] == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_may_not_be_written_changes_nothing(
+    capsys: pytest.CaptureFixture[str], termination_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_bytes", denied)  # root may write anything
+    code, _, err = run(capsys, "selftest", tmp_path)
+    assert (code, err.count("\n")) == (1, 1)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcast_builder import source_tree
-from modelcast_builder.artifact import skops
-from modelcast_builder.artifact.compression import UnreadableError, open_stream
+from modelcast_builder.artifact import skops, skops_values, structures
+from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream, read_spans
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
 from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
-from modelcast_builder.artifact.replay import Replay, Seen
-from modelcast_builder.artifact.stubs import Global, Made, is_by_value
+from modelcast_builder.artifact.replay import Replay, Seen, steps_for
+from modelcast_builder.artifact.structures import native
+from modelcast_builder.artifact.stubs import Global, Items, Made, is_by_value
 from modelcast_builder.errors import BuildError
 
 CORRUPT = (
@@ -48,6 +49,8 @@ class Artifact:
     """Modules that code inside the pickle imports by name (cloudpickle)."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Distribution -> the version that made the root (of several: the one of the root, else the newest named)."""
+    least: Mapping[str, str] = field(default_factory=dict)
+    """Distribution -> the oldest version that surely reads it, where the file tells no more."""
     recorded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Distribution -> every version recorded; more than one says that parts were made apart."""
     root: tuple[str, str] | None = None
@@ -57,9 +60,25 @@ class Artifact:
     by_value: bool = False
     """Whether code travels inside the pickle (cloudpickle, dill)."""
     called: frozenset[tuple[str, str]] = frozenset()
-    """Those of the globals that a skops file makes a load call, or the model when it scores."""
+    """Those of the globals that a load would call, of a skops file also those that the model calls when it scores."""
+    instances: frozenset[tuple[str, str]] = frozenset()
+    """Classes of a pickle that a load would make an object of without calling them (`__new__`)."""
+    made: tuple[Made, ...] = field(default=(), compare=False, repr=False)
+    """Of a pickle every object that a load would make, arrays (`stubs.Array`) among them; inert."""
+    tree: object = field(default=None, compare=False, repr=False)
+    """Of a pickle the root itself, inert."""
+    odd: str | None = None
+    """The first thing in a pickle that no model needs, such as `calls what it made itself`."""
     mlflow: MlflowModel | None = None
     """The MLflow folder that the file lies in; size and sha256 are the folder's."""
+    digest: str = ""
+    """The sha256 of the very file that a load opens."""
+
+    @property
+    def wants(self) -> dict[str, str]:
+        """What its environment must hold: `{"scikit-learn": "1.4.2", "numpy": ">=2"}`."""
+        ranges = {name: f">={version}" for name, version in self.least.items() if name not in self.versions}
+        return {**self.versions, **ranges}
 
 
 def scan(path: Path, kind: str | None = None) -> Artifact:
@@ -83,9 +102,13 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
         raise BuildError(
             "artifact", problem, "Save the model again, or name the right file: `model: NAME` in modelcast.yaml"
         )
-    bare = Artifact(path=path, kind=kind, size=size, sha256=source_tree.sha256_of(path))
+    digest = source_tree.sha256_of(path)
+    bare = Artifact(path=path, kind=kind, size=size, sha256=digest, digest=digest)
     readers = {"pickle": _pickled, "skops": _skopsed}
-    return readers[kind](bare) if kind in readers else bare
+    if kind in readers:
+        return readers[kind](bare)
+    native.check(path, kind)
+    return bare
 
 
 def lfs_pointer(step: str, name: str) -> BuildError:
@@ -111,6 +134,7 @@ def _logged(folder: Path) -> Artifact:
 def _skopsed(bare: Artifact) -> Artifact:
     try:
         schema = skops.read_schema(bare.path)
+        structures.check(bare.path, skops_values.objects(bare.path, schema.raw), skops_values.read_members)
     except skops.CORRUPT as error:
         problem = f"{bare.path.name} is no skops file that can be read: {_why(error)}"
         fix = "Write it again with skops.io.dump(model, path), and commit the whole file"
@@ -129,10 +153,11 @@ def _skopsed(bare: Artifact) -> Artifact:
 
 
 def _pickled(bare: Artifact) -> Artifact:
-    seen, path = Seen(), bare.path
+    seen, path = Seen(steps_left=steps_for(bare.size)), bare.path
     try:
         with path.open("rb") as file:
             root = Replay(open_stream(file), seen).load()
+        structures.check(path, seen.made, read_spans)
     except UnreadableError as error:
         raise BuildError("artifact", f"{path.name} {error.problem}", error.fix) from None
     except CORRUPT as error:
@@ -145,11 +170,22 @@ def _pickled(bare: Artifact) -> Artifact:
         globals=frozenset(seen.globals),
         imports=frozenset(seen.imports),
         versions={"scikit-learn": made_by} if made_by else {},
+        # Older numpys call it `numpy.core`, which newer ones read too.
+        least={"numpy": "2"} if any(_is_in(module, "numpy._core") for module, _ in seen.globals) else {},
         recorded={"scikit-learn": versions} if versions else {},
         root=_class_of(root),
         main_names=frozenset(name for module, name in seen.globals if module == "__main__"),
         by_value=any(is_by_value(module, name) for module, name in seen.globals),
+        called=frozenset(name for name, known in seen.globals.items() if known.is_called),
+        instances=frozenset(name for name, known in seen.globals.items() if known.is_made),
+        made=tuple(seen.made),
+        tree=root,
+        odd=seen.odd,
     )
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
 def _why(error: BaseException) -> str:
@@ -167,7 +203,8 @@ def _class_of(root: object) -> tuple[str, str] | None:
         return ("builtins", "type")
     if isinstance(root, Made):
         return (root.kind.module, root.kind.name) if root.kind else None
-    return (type(root).__module__, type(root).__qualname__)
+    known = {Items: list, Span: bytes}.get(type(root), type(root))
+    return (known.__module__, known.__qualname__)
 
 
 def _release(version: str) -> tuple[int, ...]:

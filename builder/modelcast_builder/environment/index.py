@@ -22,6 +22,7 @@ NEVER_BUILT = (
 """Building these takes compilers and up to an hour, then fails: without a wheel they are refused at once."""
 FOR_GPUS = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")
 """335 MB by which XGBoost trains on several GPUs at once; it imports and scores without them, PyTorch does not."""
+_HASH = "--hash=sha256:"
 PYTHONS = tuple(f"3.{minor}" for minor in range(6, 16))
 """Which Pythons to ask about when there is no wheel for ours."""
 
@@ -65,6 +66,8 @@ def pick(
 ) -> Ran:
     """Choose versions for `entries` and all that they need; `alone`: from these wheelhouses, asking no index."""
     options = ["--no-header", "--no-annotate", *only_wheels()]
+    # A folder of wheels knows only those that it holds: no other machine's.
+    options += [] if alone else ["--generate-hashes"]
     options += ["--exclude-newer", as_of] if as_of else []
     options += from_houses(alone) if alone else []
     named = {canonicalize_name(Requirement(entry).name) for entry in entries}
@@ -86,7 +89,19 @@ def _file(lines: Iterable[str]) -> Iterator[str]:
 
 def pins_of(ran: Ran) -> tuple[str, ...]:
     """The packages that a question was answered with, sorted."""
-    return tuple(sorted(line for line in ran.out.splitlines() if "==" in line))
+    return tuple(sorted(line.rstrip(" \\") for line in ran.out.splitlines() if "==" in line))
+
+
+def hashes_of(ran: Ran) -> dict[str, tuple[str, ...]]:
+    """Pin -> the SHA-256 of each of its files, of every platform, that the question was answered with."""
+    found: dict[str, list[str]] = {}
+    pin = ""
+    for line in ran.out.splitlines():
+        if "==" in line:
+            pin = line.rstrip(" \\")
+        elif _HASH in line:
+            found.setdefault(pin, []).append(line.partition(_HASH)[2].rstrip(" \\"))
+    return {pin: tuple(sorted(hashes)) for pin, hashes in found.items()}
 
 
 def released(place: Place, pins: Iterable[str]) -> Ran:
@@ -126,10 +141,11 @@ def pythons_with(place: Place, entry: str) -> Sequence[str]:
     return [python for python in PYTHONS if available(place, [entry], python=python)]
 
 
-def oldest(place: Place, name: str) -> str:
-    """The first version of a package that has wheels for this Python, nothing where the index tells none."""
+def oldest(place: Place, entry: str) -> str:
+    """The first version for an entry that has wheels for this Python, nothing where the index tells none."""
+    name = Requirement(entry).name
     options = ("--no-deps", "--no-header", "--no-annotate", "--resolution", "lowest", "--only-binary", name)
-    pins = pins_of(_compile(place, [name], *options))
+    pins = pins_of(_compile(place, [entry], *options))
     return pins[0].partition("==")[2] if pins else ""
 
 

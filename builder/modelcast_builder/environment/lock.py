@@ -2,7 +2,8 @@
 
 import re
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcast_runtime import contract
@@ -20,6 +21,9 @@ PIN = r"(?!modelcast(-runtime)?==)[a-z0-9]+(-[a-z0-9]+)*==[0-9][\w.!+]*"
 """Our own names are never taken from an index."""
 NOTE = "# note: "
 """In files that keep a lock for later, before what the report should say."""
+HASHES = f"{contract.RECEIPTS}/environment.hashes"
+"""In a bundle, beside what is digested: the hashes differ between an index and a wheelhouse."""
+_HASH = "--hash=sha256:"
 SERVING = "# The service's own packages:"
 
 
@@ -43,6 +47,8 @@ class Lock:
     """The repository's own wheelhouse, which everything comes from; not a part of the lock's text."""
     file: str = FILE
     """Where the repository says what it wants, for a refusal; not a part of the lock's text."""
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """Pin -> the SHA-256 of the files that the index had for it; not a part of the lock's text (decision 0012)."""
 
 
 def lock_text(lock: Lock) -> str:
@@ -67,8 +73,36 @@ def parse_lock(text: str) -> Lock:
 
 
 def lock_of(bundle: Path) -> Lock:
-    """The lock that the bundle in a folder holds."""
-    return parse_lock((bundle / contract.LOCK).read_text(encoding="utf-8"))
+    """The lock that the bundle in a folder holds, with the hashes of its receipts where it has some."""
+    lock = parse_lock((bundle / contract.LOCK).read_text(encoding="utf-8"))
+    receipt = bundle / HASHES
+    return replace(lock, hashes=parse_hashes(receipt.read_text(encoding="utf-8"))) if receipt.is_file() else lock
+
+
+def hashes_text(hashes: Mapping[str, tuple[str, ...]]) -> str:
+    """A pin a line, with its hashes, as `parse_hashes` reads them; `pip` and uv read it too."""
+    return "".join(f"{pinned(pin, hashes)}\n" for pin in sorted(hashes))
+
+
+def pinned(pin: str, hashes: Mapping[str, tuple[str, ...]]) -> str:
+    """A line of a requirements file: the pin with the hashes that are known of it."""
+    return " ".join([pin, *(f"{_HASH}{one}" for one in hashes.get(pin, ()))])
+
+
+def parse_hashes(text: str) -> dict[str, tuple[str, ...]]:
+    """What `hashes_text` wrote. Raises BuildError for anything else."""
+    found = {}
+    for line in text.splitlines():
+        pin, *hashes = line.split(" ")
+        if not re.fullmatch(PIN, pin) or not all(re.fullmatch(f"{_HASH}[0-9a-f]{{64}}", one) for one in hashes):
+            raise BuildError(STEP, f"{HASHES} cannot be read: `{line[:80]}`", "Build the bundle again")
+        found[pin] = tuple(one.removeprefix(_HASH) for one in hashes)
+    return found
+
+
+def of_these(hashes: Mapping[str, tuple[str, ...]], pins: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The hashes of these pins alone."""
+    return {pin: hashes[pin] for pin in pins if pin in hashes}
 
 
 def _pins(lines: list[str]) -> tuple[str, ...]:

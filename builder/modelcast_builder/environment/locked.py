@@ -26,6 +26,11 @@ def serving_versions() -> Mapping[str, str]:
     return _versions("runtime")
 
 
+def served_versions() -> Mapping[str, str]:
+    """The locked version of every package that serves a compiled model, in the runtime image."""
+    return _versions("served")
+
+
 def converter_versions() -> Mapping[str, str]:
     """The locked version of every package of the converter."""
     return _versions("converter")

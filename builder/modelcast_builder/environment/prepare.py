@@ -27,7 +27,7 @@ def prepare(
     own = wheelhouse.find(root, document.wheels)
     lock = resolve(
         replace(requirements_of(root, artifact), wheels=own),
-        artifact.versions if artifact else {},
+        artifact.wants if artifact else {},
         python=base_python(),
         wheelhouse=settings.wheelhouse,
         cache=settings.cache,
@@ -55,7 +55,7 @@ def vendor(
     into: Path,
 ) -> tuple[Path, ...]:
     """Put all that `prepare` would install from an index into a wheelhouse; the files. Raises as `prepare` does."""
-    requirements, recorded = requirements_of(root, artifact), artifact.versions if artifact else {}
+    requirements, recorded = requirements_of(root, artifact), artifact.wants if artifact else {}
     with own_wheels(into) as own:
         uv = use_uv().offering(own) if own else use_uv()
         place = Place(uv=uv, python=base_python(), wheelhouse=settings.wheelhouse, file=requirements.file)

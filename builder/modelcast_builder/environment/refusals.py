@@ -41,6 +41,14 @@ def contradiction(differing: Iterable[Requirement], versions: Mapping[str, str],
     return BuildError(STEP, "; ".join(told), f"Write {pins} in {file}, or save the model again")
 
 
+def unreadable(asked: Sequence[Requirement], version: str, file: str) -> BuildError:
+    """The repository asks for versions of a package that are too old to read the artifact."""
+    name = asked[0].name
+    told = ", ".join(str(entry.specifier) for entry in asked)
+    problem = f"the artifact was made by {name} {version} or newer, {file} asks for {told}"
+    return BuildError(STEP, problem, f"Write {name}>={version} in {file}, or save the model again")
+
+
 def of_artifact(place: Place, refused: BuildError, versions: Mapping[str, str]) -> BuildError:
     """What cannot be had was not asked for by anybody but recorded in the artifact: said so, and what can be had."""
     made = [

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from modelcast_builder.environment import locked
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import NOTE, Lock, lock_text, parse_lock
+from modelcast_builder.environment.lock import NOTE, Lock, hashes_text, lock_text, parse_hashes, parse_lock
 from modelcast_builder.errors import BuildError
 
 FOLDER = "resolutions"
+_HASHES = "# files: "
+_KEPT = ("versions", "hashes")
+"""What an answer holds: one that was kept when it held less is asked for again."""
 
 
 def key(place: Place, entries: tuple[str, ...]) -> str:
@@ -23,7 +26,7 @@ def key(place: Place, entries: tuple[str, ...]) -> str:
     versions = {**locked.model_versions(), **locked.serving_versions()}
     locks = [locked.lock_date(), *(f"{name}=={version}" for name, version in versions.items())]
     machine = [sys.version, sysconfig.get_platform(), platform.libc_ver()[1], metadata.version("uv")]
-    parts = (entries, wheels, locks, locked.runtime_ranges(), machine, place.uv.sources)
+    parts = (_KEPT, entries, wheels, locks, locked.runtime_ranges(), machine, place.uv.sources)
     return hashlib.sha256("\n\n".join("\n".join(part) for part in parts).encode()).hexdigest()
 
 
@@ -33,10 +36,12 @@ def recall(cache: Path | None, digest: str) -> Lock | None:
         return None
     try:
         notes, _, text = _file(cache, digest).read_text(encoding="utf-8").partition("\n\n")
-        lock = parse_lock(text)
+        head = notes.splitlines()[1:]
+        hashes = parse_hashes("\n".join(line.removeprefix(_HASHES) for line in head if line.startswith(_HASHES)))
+        lock = replace(parse_lock(text), hashes=hashes)
     except (FileNotFoundError, UnicodeDecodeError, BuildError):
         return None
-    return replace(lock, notes=tuple(line.removeprefix(NOTE) for line in notes.splitlines()[1:]))
+    return replace(lock, notes=tuple(line.removeprefix(NOTE) for line in head if line.startswith(NOTE)))
 
 
 def keep(cache: Path | None, digest: str, lock: Lock) -> None:
@@ -46,7 +51,8 @@ def keep(cache: Path | None, digest: str, lock: Lock) -> None:
     file = _file(cache, digest)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}")
-    notes = "\n".join(["# A resolution that modelcast made.", *(f"{NOTE}{note}" for note in lock.notes)])
+    known = [f"{_HASHES}{line}" for line in hashes_text(lock.hashes).splitlines()]
+    notes = "\n".join(["# A resolution that modelcast made.", *(f"{NOTE}{note}" for note in lock.notes), *known])
     aside.write_text(f"{notes}\n\n{lock_text(lock)}", encoding="utf-8")
     aside.replace(file)
 

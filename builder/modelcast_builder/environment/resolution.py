@@ -4,23 +4,29 @@ With nothing pinned the builder's own lock rules; with pins, the day on which th
 neither a dead environment nor the day of the build decides. The service's packages come afterwards and yield.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from modelcast_builder.environment import index, locked, refusals, remembered, vendored
 from modelcast_builder.environment.index import Place
-from modelcast_builder.environment.lock import STEP, Lock, this_python
+from modelcast_builder.environment.lock import STEP, Lock, of_these, this_python
 from modelcast_builder.environment.requirements import Requirements, pinned
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError
 
 UNDATED = "the package index tells no upload dates: the lock depends on the day of the build"
 WHEELHOUSE_ONLY = "the package index cannot be reached: the wheelhouse alone decided the versions"
+
+_LEAST = ">="
+_SINCE_2 = tuple(f"2.{minor}.{patch}" for minor in range(10) for patch in range(10))
+_ALSO_READ_2 = tuple(f"1.26.{patch}" for patch in range(5))
+"""numpy's releases that know the names of numpy 2 too."""
 
 WITHOUT_GPUS = "nvidia-nccl is left out: it is for several GPUs; `xgboost-cpu` in the place of xgboost is smaller still"
 
@@ -32,6 +38,7 @@ class Picked:
     packages: tuple[str, ...]
     as_of: str
     notes: tuple[str, ...] = ()
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def resolve(
@@ -43,7 +50,7 @@ def resolve(
     cache: Path | None = None,
     uv: Uv | None = None,
 ) -> Lock:
-    """The lock for what the repository names and the artifact records (`{"scikit-learn": "1.4.2"}`).
+    """The lock for what the repository names and the artifact records (`{"scikit-learn": "1.4.2", "numpy": ">=2"}`).
 
     `python` is an interpreter of the running version. Raises BuildError where nothing fits, MissingPart where the
     index is needed and cannot be reached.
@@ -67,15 +74,30 @@ def resolve(
 
 def wanted(requirements: Requirements, recorded: Mapping[str, str]) -> tuple[str, ...]:
     """The repository's entries, the artifact's versions and the default names. Raises BuildError where they differ."""
-    versions: dict[str, str] = {canonicalize_name(name): _version(name, version) for name, version in recorded.items()}
+    least = {name: told.removeprefix(_LEAST) for name, told in recorded.items() if told.startswith(_LEAST)}
+    versions: dict[str, str] = {
+        canonicalize_name(name): _version(name, version) for name, version in recorded.items() if name not in least
+    }
     theirs = [Requirement(entry) for entry in (*requirements.pins, *requirements.ranges)]
     known = [entry for entry in theirs if entry.name in versions]
     differing = [entry for entry in known if not entry.specifier.contains(versions[entry.name], prereleases=True)]
     if differing:
         raise refusals.contradiction(differing, versions, requirements.file)
-    named = {entry.name for entry in theirs} | set(versions)
-    added = [name for name in locked.MODEL_NAMES if name not in named]
+    readers = [*_readers(requirements, theirs, least)]
+    named = {entry.name for entry in theirs} | set(versions) | {Requirement(entry).name for entry in readers}
+    added = [*readers, *(name for name in locked.MODEL_NAMES if name not in named)]
     return (*sorted(map(str, theirs)), *(f"{name}=={version}" for name, version in sorted(versions.items())), *added)
+
+
+def _readers(requirements: Requirements, theirs: Sequence[Requirement], least: Mapping[str, str]) -> Iterator[str]:
+    """The ranges that read the artifact, where the repository leaves the choice; raises BuildError as `wanted`."""
+    for name, version in least.items():
+        known = [entry for entry in theirs if entry.name == name]
+        asked = SpecifierSet(",".join(str(entry.specifier) for entry in known))
+        if any(asked.contains(release, prereleases=True) for release in _SINCE_2):
+            yield from [] if any(map(pinned, known)) else [f"{name}>={version}"]
+        elif not any(asked.contains(release, prereleases=True) for release in _ALSO_READ_2):
+            raise refusals.unreadable(known, version, requirements.file)
 
 
 def _version(name: str, text: str) -> str:
@@ -91,7 +113,9 @@ def _resolved(place: Place, entries: tuple[str, ...]) -> Lock:
     picked = _by_pins(place, entries) if _foreign(entries) else _by_builders_lock(place, entries)
     refusals.refuse_our_names(place, picked.packages)
     notes = (*picked.notes, *_left_out(picked.packages))
-    return Lock(packages=picked.packages, serving=_serving(place, picked), as_of=picked.as_of, notes=notes)
+    serving, hashes = _serving(place, picked)
+    known = {**of_these(hashes, serving), **picked.hashes}
+    return Lock(packages=picked.packages, serving=serving, as_of=picked.as_of, notes=notes, hashes=known)
 
 
 def _left_out(packages: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,11 +148,11 @@ def _by_builders_lock(place: Place, entries: tuple[str, ...]) -> Picked:
         ran = index.pick(place, entries, as_of=date)
     if ran.undated:
         return _undated(place, entries, constraints)
-    return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
+    return _picked(_answered(place, entries, ran), as_of=date)
 
 
 def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
-    asked = index.released(place, map(str, _pins(entries)))
+    asked = index.released(place, [*map(str, _pins(entries)), *_first_readers(place, entries)])
     if asked.unreachable and place.wheelhouse:
         ran = index.pick(place, entries, alone=place.houses)
         if ran.ok:
@@ -140,8 +164,19 @@ def _by_pins(place: Place, entries: tuple[str, ...]) -> Picked:
     if ran.undated:
         return _undated(place, entries, ())
     if ran.ok or ran.unreachable:
-        return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of=date)
+        return _picked(_answered(place, entries, ran), as_of=date)
     return _newer_than_pins(place, entries, date)
+
+
+def _first_readers(place: Place, entries: tuple[str, ...]) -> Iterator[str]:
+    """The first release that reads the artifact: on the day of the pins there may be none yet."""
+    for entry in (Requirement(one) for one in entries):
+        if entry.name == "numpy" and str(entry.specifier) == ">=2" and (first := index.oldest(place, str(entry))):
+            yield f"numpy=={first}"
+
+
+def _picked(ran: Ran, *, as_of: str, notes: tuple[str, ...] = ()) -> Picked:
+    return Picked(packages=index.pins_of(ran), as_of=as_of, notes=notes, hashes=index.hashes_of(ran))
 
 
 def _newer_than_pins(place: Place, entries: tuple[str, ...], date: str) -> Picked:
@@ -155,7 +190,7 @@ def _undated(place: Place, entries: tuple[str, ...], constraints: tuple[str, ...
     ran = index.pick(place, entries, constraints=constraints)
     if constraints and not ran.ok:
         ran = index.pick(place, entries)
-    return Picked(packages=index.pins_of(_answered(place, entries, ran)), as_of="", notes=(UNDATED,))
+    return _picked(_answered(place, entries, ran), as_of="", notes=(UNDATED,))
 
 
 def _agreeing(entries: tuple[str, ...]) -> tuple[str, ...]:
@@ -168,8 +203,11 @@ def _agreeing(entries: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{name}=={version}" for name, version in ours.items() if name not in against)
 
 
-def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
-    """What the service adds to the model's packages: at the builder's locked versions where the model leaves room."""
+def _serving(place: Place, picked: Picked) -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
+    """What the service adds to the model's packages: at the builder's locked versions where the model leaves room.
+
+    And the hashes of what was answered.
+    """
     names = {Requirement(pin).name for pin in picked.packages}
     # The model may be younger than the builder's lock; the service's other packages are held by their pins.
     date = max(locked.lock_date(), picked.as_of) if picked.as_of else ""
@@ -180,7 +218,8 @@ def _serving(place: Place, picked: Picked) -> tuple[str, ...]:
     if not ran.ok and not (ran.unreachable or ran.unauthorised):
         raise refusals.no_room(place, ran)
     answered = _answered(place, locked.runtime_ranges(), ran)
-    return tuple(pin for pin in index.pins_of(answered) if Requirement(pin).name not in names)
+    added = tuple(pin for pin in index.pins_of(answered) if Requirement(pin).name not in names)
+    return added, index.hashes_of(answered)
 
 
 def _served(place: Place, constraints: tuple[str, ...], date: str) -> Ran:

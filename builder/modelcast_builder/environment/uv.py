@@ -69,6 +69,11 @@ class Ran:
         return not self.ok and "error: invalid value" in self.err
 
     @property
+    def mismatched(self) -> bool:
+        """Whether a file was not the one that its hash says."""
+        return not self.ok and "Hash mismatch" in self.err
+
+    @property
     def undated(self) -> bool:
         """Whether the index hides its upload dates, so that nothing is left as of any date."""
         return not self.ok and "is missing an upload date" in self.err

@@ -2,12 +2,13 @@
 
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from modelcast_builder import runtime_wheel
 from modelcast_builder.environment import refusals, wheelhouse
 from modelcast_builder.environment.index import from_houses, only_wheels
-from modelcast_builder.environment.lock import STEP, Lock, lock_text, this_python
+from modelcast_builder.environment.lock import STEP, Lock, lock_text, pinned, this_python
 from modelcast_builder.environment.uv import Ran, Uv, use_uv
 from modelcast_builder.errors import BuildError, MissingPart
 from modelcast_builder.source_tree import sha256_of
@@ -36,6 +37,21 @@ class Environment:
     python: Path
     lock: Lock
     root: Path
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """Where its files are: its own, its interpreter's, and those that uv only linked."""
+        variables = os.environ
+        libraries = [Path(place) for place in variables.get("LD_LIBRARY_PATH", "").split(":") if place]
+        if variables.get("UV_LINK_MODE") == "symlink":
+            libraries.append(_uv_cache(variables))
+        return (self.root, self.python.parent, Path(sys.base_prefix), base_python().parent, *libraries)
+
+
+def _uv_cache(variables: Mapping[str, str]) -> Path:
+    """Where uv keeps what it links to, by its own rules."""
+    named, caches = variables.get("UV_CACHE_DIR"), variables.get("XDG_CACHE_HOME")
+    return Path(named or (f"{caches}/uv" if caches else Path.home() / ".cache" / "uv"))
 
 
 def builders(lock: Lock) -> Environment:
@@ -219,8 +235,10 @@ def _add(root: Path, installer: Installer, packages: Sequence[str], *, as_of: st
         ran = installer.uv(*command, *from_houses(installer.folders), stdin=given)
         if ran.ok:
             return ran
-    ran = installer.uv(*command, *offered, *date, stdin=given)
-    return installer.uv(*command, *offered, stdin=given) if ran.undated else ran
+    # What comes from an index is held to the files that it had when the lock was made.
+    held = "\n".join(pinned(package, installer.lock.hashes) for package in packages) + "\n"
+    ran = installer.uv(*command, *offered, *date, stdin=held)
+    return installer.uv(*command, *offered, stdin=held) if ran.undated else ran
 
 
 def _checked(ran: Ran, installer: Installer) -> Ran:
@@ -230,6 +248,10 @@ def _checked(ran: Ran, installer: Installer) -> Ran:
         house = f", and the wheelhouse {installer.wheelhouse} does not hold everything" if installer.wheelhouse else ""
         told = f"{STEP}: the package index {installer.uv.hosts} cannot be reached{house}: {ran.reason}"
         raise MissingPart(f"{told}. {refusals.WITHOUT_INDEX}")
+    if ran.mismatched:
+        problem = f"the package index {installer.uv.hosts} gives other files than the lock was made with: {ran.reason}"
+        fix = "Find out who changed them, or name the index that has the files of before in PIP_INDEX_URL"
+        raise BuildError(STEP, problem, fix)
     if not ran.ok:
         raise BuildError(
             STEP, f"the lock cannot be installed: {ran.reason}", f"Name other versions in {installer.lock.file}"

@@ -2,13 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelcast_runtime.bundle import Bundle
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from modelcast_builder.environment import Environment
 from modelcast_builder.errors import BuildError, MissingPart
@@ -21,6 +21,11 @@ PYTHON = "/opt/modelcast/bin/python"
 QUESTION = """
 import json, platform, sys, sysconfig
 print(json.dumps([f"{sys.version_info[0]}.{sys.version_info[1]}", sysconfig.get_platform(), platform.libc_ver()[1]]))
+"""
+DISTRIBUTIONS = """
+import json
+from importlib import metadata
+print(json.dumps([[one.name, one.version] for one in metadata.distributions()]))
 """
 ALONE = ("--rm", "--network", "none")
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -109,9 +114,26 @@ def check_platform(wheels: Iterable[Path], base: Base) -> None:
 
 def prove(image: str, engine: Engine) -> str:
     """Every hash and every golden row, in the image, with nothing writable; what it says. Raises BuildError."""
+    try:
+        return ask(image, engine)
+    except BuildError:
+        engine("image", "rm", image)
+        raise
+
+
+def ask(image: str, engine: Engine) -> str:
+    """The same of an image that stays."""
     ran = engine("run", *ALONE, *HARDENED, image, "modelcast-runtime", "selftest")
     if ran.ok:
         return ran.out.strip()
-    engine("image", "rm", image)
     problem = f"the model does not answer in the image as it did in its build: {ran.reason}"
     raise BuildError(STEP, problem, "Build the bundle on a machine like the image's base")
+
+
+def installed(image: str, engine: Engine) -> Mapping[str, str]:
+    """The distributions beside what serves in the image: normal name and version. Raises MissingPart."""
+    beside = f'exec "$(dirname "$(command -v modelcast-runtime)")/python" -c \'{DISTRIBUTIONS}\''
+    ran = engine("run", *ALONE, *HARDENED, "--entrypoint", "/bin/sh", image, "-c", beside)
+    if not ran.ok:
+        raise MissingPart(f"{STEP}: {image} cannot say what is installed in it: {ran.reason}. See that it can be run")
+    return {canonicalize_name(name): version for name, version in json.loads(ran.out)}

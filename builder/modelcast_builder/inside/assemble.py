@@ -9,6 +9,7 @@ from typing import Any
 
 from modelcast_runtime import contract
 
+from . import shortage
 from .messages import Answer, AssembleRequest, Refused, StageFile, left, one_line
 from .recorder import MARK
 
@@ -20,13 +21,16 @@ def main(arguments: list[str]) -> int:
     """Read the request file, write the answer file."""
     request_file, answer_file = map(Path, arguments)
     request = contract.decode(request_file.read_bytes(), AssembleRequest)
+    names = ", ".join(Path(stage.path).name for stage in request.stages)
     try:
         assemble(request)
         answer = Answer(status="assembled")
     except Refused as refused:
-        answer = Answer(status="refused", refused=refused.refusal)
+        short = shortage.behind(refused, "stages", f"loading {names}")
+        answer = Answer(status="refused", refused=short or refused.refusal)
+    except MemoryError as error:
+        answer = Answer(status="refused", refused=shortage.behind(error, "stages", f"loading {names}"))
     except SystemExit as end:
-        names = ", ".join(Path(stage.path).name for stage in request.stages)
         answer = Answer(status="refused", refused=left("stages", f"loading {names}", end))
     answer_file.write_bytes(contract.encode(answer))
     return 0

@@ -1,5 +1,6 @@
 """The child's task `describe`: load -> describe -> probe -> golden rows -> store canonically."""
 
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -9,22 +10,27 @@ import msgspec
 import numpy as np
 from modelcast_runtime import contract
 
-from . import baseline, canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen
+from . import baseline, canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen, shortage
 from .messages import Answer, Described, DescribeRequest, Refused, left
+
+_LONGEST = 4_000
 
 
 def main(arguments: list[str]) -> int:
     """Read the request file, write the answer file."""
     request_file, answer_file = map(Path, arguments)
     request = contract.decode(request_file.read_bytes(), DescribeRequest)
+    doing = f"loading or scoring {Path(request.artifact).name}"
     try:
         described = describe(request)
         _check_task(described, request)
         answer = Answer(status="described", described=described)
     except Refused as refused:
-        answer = Answer(status="refused", refused=refused.refusal)
+        short = shortage.behind(refused, "describe", doing)
+        answer = Answer(status="refused", refused=short or refused.refusal)
+    except MemoryError as error:
+        answer = Answer(status="refused", refused=shortage.behind(error, "describe", doing))
     except SystemExit as end:
-        doing = f"loading or scoring {Path(request.artifact).name}"
         answer = Answer(status="refused", refused=left("describe", doing, end))
     answer_file.write_bytes(contract.encode(answer))
     return 0
@@ -85,4 +91,16 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
         source=rows.source,
         training=training,
         baseline=None if measured is None else measured.baseline,
+        kind=_written_down(model),
     )
+
+
+def _written_down(model: Any) -> str:
+    """Without addresses: they are others in the next build. An own class may fail at it, and is then its name."""
+    name = type(model).__name__
+    try:
+        text = repr(model)
+    except Exception:  # noqa: BLE001 - own code
+        return name
+    plain = re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", text))
+    return name if plain.startswith("<") else plain[:_LONGEST]

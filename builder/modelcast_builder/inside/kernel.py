@@ -4,7 +4,6 @@ The builder asks it three things by hidden cells (`begin`, `finish`, `export`); 
 the notebook prints is no channel.
 """
 
-import argparse
 import json
 import pickle
 import sys
@@ -12,32 +11,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from . import definitions, live, recorder, sandbox
+from . import definitions, live, recorder
 
 
 def main(arguments: list[str]) -> int:
-    """Run the kernel until it is told to stop; `arguments` are the sandbox's and IPython's (`-f CONNECTION_FILE`)."""
-    arguments = _shut_in(arguments)
+    """Run the kernel until it is told to stop; `arguments` are IPython's (`-f CONNECTION_FILE`)."""
     from ipykernel.kernelapp import IPKernelApp
 
     app: Any = IPKernelApp.instance()
     app.initialize([*arguments, "--HistoryManager.hist_file=:memory:"])
     app.start()
     return 0
-
-
-def _shut_in(arguments: list[str]) -> list[str]:
-    """Enter the sandbox, before an import starts a thread; the arguments that are not its own."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--memory-mb", type=int)
-    parser.add_argument("--no-network", action="store_true")
-    asked, others = parser.parse_known_args(arguments)
-    if asked.memory_mb is not None:
-        sandbox.limit_memory(asked.memory_mb)
-    reason = sandbox.leave_network() if asked.no_network else None
-    if reason:
-        recorder.LOG.notes.append(f"`build.network` is false, but this machine cannot take the network away: {reason}")
-    return others
 
 
 def begin(*, root: str, folder: str, first_id: int) -> None:

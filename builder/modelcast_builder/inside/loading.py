@@ -1,5 +1,6 @@
 """Loads the artifact in the model's environment, with nothing of the repository but the modules that will be sealed."""
 
+import hashlib
 import importlib
 import re
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import hyperparameters
 from .messages import DescribeRequest, Refused, one_line
 
 _DISTRIBUTIONS = {
@@ -53,7 +55,8 @@ def load(request: DescribeRequest) -> Any:
             f"{artifact} cannot be loaded in its environment: {type(error).__name__}: {one_line(error)}",
             _PIN_FIX,
         ) from error
-    return _checked(model, artifact)
+    hyperparameters.check(_checked(model, artifact), artifact)
+    return model
 
 
 def _offer_definitions(definitions: dict[str, str]) -> None:
@@ -68,8 +71,13 @@ def _read(path: Path, request: DescribeRequest) -> Any:
         return _read_skops(path, request)
     import joblib
 
-    # joblib also reads plain pickles, compressed or not.
-    return joblib.load(path)
+    with path.open("rb") as file:
+        if request.digest and hashlib.file_digest(file, "sha256").hexdigest() != request.digest:
+            problem = f"{path.name} is not the file any more that was audited"
+            raise Refused("audit", problem, "Build again, and let nothing write to it meanwhile")
+        file.seek(0)
+        # joblib also reads plain pickles, compressed or not.
+        return joblib.load(file)
 
 
 def _read_skops(path: Path, request: DescribeRequest) -> Any:

@@ -10,7 +10,7 @@ from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.settings import stop_seconds
 
 from modelcast_builder.errors import BuildError
-from modelcast_builder.image_labels import labels
+from modelcast_builder.image_labels import facts
 from modelcast_builder.manifests import sizing
 from modelcast_builder.manifests.sizing import Size
 
@@ -60,7 +60,7 @@ def describe(bundle: Bundle, image: str) -> Subject:
             "63 at most",
             "Write another `name:` in modelcast.yaml and build again; the model's version stays the same",
         )
-    facts = {key: text for key, text in labels(bundle).items() if key != _SOURCE or text.startswith(_REACHED)}
+    said = {key: text for key, text in facts(bundle).items() if key != _SOURCE or text.startswith(_REACHED)}
     version = bundle.manifest.version
     short = version.removeprefix("sha256:")[:_SHORT]
     return Subject(
@@ -69,8 +69,8 @@ def describe(bundle: Bundle, image: str) -> Subject:
         replicas=REPLICAS,
         # A label holds 63 characters and no colon.
         labels=MappingProxyType({"app.kubernetes.io/version": short}),
-        annotations=MappingProxyType(facts),
-        repository=facts.get(_SOURCE, "").partition("#")[0] or None,
+        annotations=MappingProxyType(said),
+        repository=said.get(_SOURCE, "").partition("#")[0] or None,
         size=sizing.of(bundle.model_bytes),
         grace_s=stop_seconds(bundle.manifest.service.limits) + _SPARE_S,
         version=version,

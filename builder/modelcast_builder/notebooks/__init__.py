@@ -20,6 +20,7 @@ from modelcast_builder.notebooks import failures, files, injection, kernel, page
 from modelcast_builder.notebooks.files import STEP
 from modelcast_builder.notebooks.kernel import Place, Session
 from modelcast_builder.notebooks.stages import Stage
+from modelcast_builder.sandbox import of_notebook
 
 _PICKLES = (".joblib", ".pkl", ".pickle", ".skops", stages.SUFFIX)
 # Ids of recorded fits differ between notebooks: an artifact carries its own from one to the next.
@@ -119,8 +120,7 @@ def execute(  # noqa: PLR0913 - what a notebook needs of the build, by keyword
         root=root,
         work=work.resolve(),
         env=env,
-        memory_mb=sandbox.memory_mb,
-        network=sandbox.network,
+        sandbox=of_notebook(sandbox),
         requirements=requirements,
     )
     story = _Story(place=place, timeout_s=sandbox.timeout_s, say=say, note=note or say, main_names=main_names)

@@ -1,11 +1,12 @@
 """Says why a notebook did not reach its end: one line with the cell's number, the line to write, the last output."""
 
-import math
+import errno
 import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from modelcast_builder import endings
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import kernel
 from modelcast_builder.notebooks.files import STEP
@@ -37,12 +38,8 @@ _FIXES = {
     "SystemExit": "Take the call out of the cell: what comes after it would not run",
 }
 _KILLED_FIX = "Train on fewer rows, or give the build more memory"
-# How it shows in what is not Python: workers of joblib, helpers that cannot start, C++ and OpenBLAS.
+# How it shows in workers of joblib.
 _OUT_OF_MEMORY = ("MemoryError", "TerminatedWorkerError", "BrokenProcessPool")
-_NO_MEMORY = re.compile(
-    r"bad_alloc|[Cc]annot allocate memory|can't start new thread|OpenBLAS.*(allocat|[Mm]emory)|MemoryError|"
-    r"Resource temporarily unavailable"
-)
 _DEFAULT_FIX = "Correct the cell, and run the notebook from top to bottom in a fresh kernel before you commit it"
 
 
@@ -58,18 +55,20 @@ def _reason(failed: kernel.Failed, place: kernel.Place) -> tuple[str, str]:
     if isinstance(failed, kernel.CellFailed):
         return _headline(failed), _fix(failed, place)
     if isinstance(failed, kernel.OutOfTime):
-        more = f"write `build: {{timeout_s: {math.ceil(2 * failed.limit_s)}}}` in modelcast.yaml"
-        fix = f"Train on fewer rows or search less, or {more}, or commit the trained model and name it in `model:`"
+        others = "or commit the trained model and name it in `model:`"
+        fix = f"Train on fewer rows or search less, or {place.sandbox.more_time}, {others}"
         return f"the notebook takes longer than {failed.limit_s:g} s", fix
-    if place.memory_mb is not None and _NO_MEMORY.search(plain(failed.output)):
-        return f"the kernel ended for want of memory: it may have {place.memory_mb} MiB", _memory_fix(place)
-    return _death(failed.code if isinstance(failed, kernel.KernelDied) else None, failed.where)
+    code = failed.code if isinstance(failed, kernel.KernelDied) else None
+    wall = endings.by_wall(code, place.sandbox) if code is not None else None
+    if wall:
+        return f"the notebook {wall[0]}", wall[1]
+    if endings.by_memory(plain(failed.output)):
+        return f"the kernel ended for want of memory: it may have {place.sandbox.memory_mb} MiB", _memory_fix(place)
+    return _death(code, failed.where)
 
 
 def _memory_fix(place: kernel.Place) -> str:
-    if place.memory_mb is None:
-        return _KILLED_FIX
-    return f"Train on fewer rows, or write `build: {{memory_mb: {2 * place.memory_mb}}}` in modelcast.yaml"
+    return f"Train on fewer rows, or {place.sandbox.more_memory}"
 
 
 def _headline(failed: kernel.CellFailed) -> str:
@@ -83,7 +82,11 @@ def _fix(failed: kernel.CellFailed, place: kernel.Place) -> str:
     missing = _MISSING.search(failed.evalue)
     if failed.ename == "ModuleNotFoundError" and missing:
         return _missing_fix(missing[1].partition(".")[0], place)
-    if failed.ename in _OUT_OF_MEMORY or _NO_MEMORY.search(failed.evalue):
+    if failed.ename == "BlockingIOError":
+        return f"Start fewer processes, for instance by `n_jobs=1`: all together may be {place.sandbox.processes}"
+    if failed.ename == "OSError" and failed.evalue.startswith(f"[Errno {errno.EFBIG}]"):
+        return endings.too_large_a_file(place.sandbox)[1]
+    if failed.ename in _OUT_OF_MEMORY or endings.by_memory(failed.evalue):
         return _memory_fix(place)
     return _FIXES.get(failed.ename, _DEFAULT_FIX)
 

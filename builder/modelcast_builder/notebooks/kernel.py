@@ -22,6 +22,7 @@ from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
 from modelcast_builder.notebooks import injection
 from modelcast_builder.notebooks.files import STEP
+from modelcast_builder.sandbox import Sandbox
 
 AT_START = "at its start"
 _START_S = 120
@@ -38,9 +39,8 @@ class Place:
     root: Path
     work: Path
     env: Mapping[str, str]
-    memory_mb: int | None = None
-    """What each process of the notebook may have of data; None: no limit of ours."""
-    network: bool = True
+    sandbox: Sandbox
+    """What the notebook and all that it starts may have."""
     requirements: str = FILE
     """The file of the repository that says what the environment holds."""
 
@@ -197,13 +197,11 @@ async def opened(notebook: NotebookNode, place: Place) -> AsyncIterator[Session]
     inside = Path(__file__).parents[1] / "inside" / "__main__.py"
     with tempfile.TemporaryDirectory(prefix="modelcast-", dir=_short_folder()) as folder:
         transport = "ipc" if _is_short(folder) else "tcp"
-        if transport == "tcp" and not place.network:
+        if transport == "tcp" and place.sandbox.network != "host":
             problem = f"a kernel without network is reached by a socket in a file, whose path is too long: {folder}"
             raise BuildError(STEP, problem, "Set TMPDIR to a short path, such as /var/tmp")
         specs = _OneSpec()
-        sandbox = [] if place.memory_mb is None else [f"--memory-mb={place.memory_mb}"]
-        sandbox += [] if place.network else ["--no-network"]
-        specs.argv = [str(place.python), str(inside), "kernel", *sandbox, "-f", "{connection_file}"]
+        specs.argv = place.sandbox.command([str(place.python), str(inside), "kernel", "-f", "{connection_file}"])
         manager = AsyncKernelManager(
             kernel_spec_manager=specs,
             connection_file=str(Path(folder) / "kernel.json"),
