@@ -82,7 +82,7 @@ def scraping(folder: Path, job: str, targets: Sequence[str], rules: Any) -> Iter
     )
     with listening.listen("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
-    command = [
+    command: list[str | Path] = [
         binary("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",

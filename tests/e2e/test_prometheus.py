@@ -10,13 +10,15 @@ from modelcast_builder.manifests.watching.watched import Timing, Watched
 from modelcast_runtime.bundle import open_bundle
 
 from tests.acceptance.commands import Modelcast, Service
-from tests.e2e.conftest import ROOT, SAMPLES
+from tests.e2e.conftest import SAMPLES
+from tests.e2e.engine import ROOT
 from tests.e2e.prometheus import Prometheus, scraping, until
 from tests.e2e.table import read_table
 
 Row = dict[str, Any]
 TIMING = Timing(window="30s", hold="0s", every="1s")
-ROWS = read_table(SAMPLES / "penguins" / "data" / "train.csv", without=("species",)).instances
+TABLE = read_table(SAMPLES / "penguins" / "data" / "penguins.csv", without=("species", "year"))
+ROWS = [row for row in TABLE.instances if None not in row.values()]
 SHIFTED = "bill_length_mm"
 
 
@@ -25,7 +27,7 @@ def as_they_are(generator: random.Random) -> list[Row]:
 
 
 def shifted(generator: random.Random) -> list[Row]:
-    return [{**row, SHIFTED: row[SHIFTED] and row[SHIFTED] + 15} for row in as_they_are(generator)]
+    return [{**row, SHIFTED: row[SHIFTED] + 15} for row in as_they_are(generator)]
 
 
 def unrelated(generator: random.Random) -> list[Row]:
@@ -77,9 +79,7 @@ def rules_of(bundle: Path) -> Mapping[str, Any]:
     opened = open_bundle(bundle)
     assert opened.baseline is not None
     model = opened.manifest
-    return {
-        "groups": groups(Watched(job=model.name, version=model.version, baseline=opened.baseline, timing=TIMING))
-    }
+    return {"groups": groups(Watched(job=model.name, version=model.version, baseline=opened.baseline, timing=TIMING))}
 
 
 def test_the_right_alert_fires(tmp_path: Path) -> None:

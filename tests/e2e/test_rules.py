@@ -13,17 +13,17 @@ from modelcast_builder.manifests.watching import groups
 from modelcast_builder.manifests.watching.watched import Timing, Watched
 from modelcast_runtime import baseline as baselines
 from modelcast_runtime import metrics
-from modelcast_runtime.baseline import Baseline, Signal
+from modelcast_runtime.baseline import Baseline, Extra, Signal
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.engine import ROOT
 from tests.e2e.prometheus import promtool
 
 NEAR = 1e-3
 MINUTES = 60
 JOB, VERSION = "any", "sha256:1"
-EXTRAS = ("other", "missing")
+EXTRAS: tuple[Extra, ...] = ("other", "missing")
 Test = dict[str, Any]
 
 
@@ -198,7 +198,9 @@ def called(baseline: Baseline, totals: Mapping[tuple[str, str], Sequence[int]]) 
     for alert, signal in drifted:
         label = {"input": "input", "path": "signal", "work": "signal"}.get(signal.kind)
         every = {"alertname": alert, **({label: signal.name} if label else {})}
-        found.append({"labels": "{" + ", ".join(f"{key}={json.dumps(of)}" for key, of in every.items()) + "}", "value": 1})
+        found.append(
+            {"labels": "{" + ", ".join(f"{key}={json.dumps(of)}" for key, of in every.items()) + "}", "value": 1}
+        )
     expr = 'count by (alertname, input, signal) (ALERTS{alertstate="firing", alertname=~".*Drift|ModelcastNotWatched"})'
     yield {"expr": expr, "eval_time": f"{MINUTES}m", "exp_samples": found}
 
@@ -221,7 +223,16 @@ def test_the_rules_tell_what_scipy_tells(task: str, tmp_path: Path) -> None:
     assert done.stdout.count("SUCCESS") == len(HOURS)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "tests/builder/manifests").glob("*/expected/rules.yml")), ids=str)
-def test_the_golden_rules_are_rules(file: Path) -> None:
-    done = promtool("check", "rules", file)
+def test_the_golden_rules_and_dashboards_are_promql(tmp_path: Path) -> None:
+    golden = sorted((ROOT / "tests" / "builder" / "manifests").glob("*/expected"))
+    asked = [
+        target["expr"].replace("$__rate_interval", "5m")
+        for folder in golden
+        for panel in json.loads((folder / "dashboard.json").read_text())["panels"]
+        for target in panel.get("targets", ())
+    ]
+    shown = [{"record": f"shown:{place}", "expr": expr} for place, expr in enumerate(asked)]
+    (tmp_path / "shown.yml").write_text(json.dumps({"groups": [{"name": "shown", "rules": shown}]}))
+    done = promtool("check", "rules", tmp_path / "shown.yml", *(folder / "rules.yml" for folder in golden))
     assert done.returncode == 0, done.stdout
+    assert f"SUCCESS: {len(shown)} rules found" in done.stdout

@@ -2,7 +2,7 @@
 
 from modelcast_builder.manifests.metadata import Object, named
 from modelcast_builder.manifests.subject import Subject
-from modelcast_builder.manifests.watching import groups
+from modelcast_builder.manifests.watching import dashboard, groups
 from modelcast_builder.manifests.watching.watched import Watched
 from modelcast_builder.manifests.workload import PORT
 
@@ -29,5 +29,20 @@ def prometheus_rule(subject: Subject) -> Object:
 
 def rules_file(subject: Subject) -> Object:
     """The same for a Prometheus without operator: a file of `rule_files`."""
-    watched = Watched(job=subject.name, version=subject.version, baseline=subject.baseline)
-    return {"groups": groups(watched)}
+    return {"groups": groups(_watched(subject))}
+
+
+def dashboard_file(subject: Subject) -> Object:
+    """What Grafana imports."""
+    return dashboard.dashboard(_watched(subject))
+
+
+def dashboard_map(subject: Subject) -> Object:
+    """The same where Grafana's sidecar looks for dashboards."""
+    made = named("ConfigMap", "v1", subject, suffix="-dashboard")
+    made["metadata"]["labels"]["grafana_dashboard"] = "1"
+    return made | {"data": {f"{subject.name}.json": dashboard.text(dashboard_file(subject))}}
+
+
+def _watched(subject: Subject) -> Watched:
+    return Watched(job=subject.name, version=subject.version, baseline=subject.baseline)
