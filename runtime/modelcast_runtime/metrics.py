@@ -36,7 +36,7 @@ PREDICTIONS = "modelcast_predictions_total"
 PREDICTION = "modelcast_prediction"
 INPUT_MISSING = "modelcast_input_missing_total"
 INPUT_UNSEEN = "modelcast_input_unseen_total"
-_MODEL_INFO = "modelcast_model_info"
+MODEL_INFO = "modelcast_model_info"
 WATCHED = {
     "input": ("modelcast_input_bin", "Values of an input, by its bin of the baseline."),
     "joint": ("modelcast_joint_bin", "Rows by how unusual the combination of their inputs is."),
@@ -73,6 +73,11 @@ def labels_of(signal: Signal, name: str) -> Labels:
     """What tells one bin of a signal from all others."""
     label = _LABEL_OF.get(signal.kind)
     return ((label, signal.name), ("bin", name)) if label else (("bin", name),)
+
+
+def bound_text(bound: float) -> str:
+    """A histogram's bound as the label `le` has it."""
+    return str(floatToGoString(bound))
 
 
 def exposition(
@@ -235,7 +240,7 @@ def _as_nachlass(prefix: str, layout: Layout, totals: Cells, classes: Iterable[L
 def _model_info(manifest: Manifest) -> Metric:
     told = "The model that is served: always 1."
     labels = {key: getattr(manifest, key) for key in ("name", "version", "format", "framework")}
-    family = GaugeMetricFamily(_MODEL_INFO, told, labels=tuple(labels))
+    family = GaugeMetricFamily(MODEL_INFO, told, labels=tuple(labels))
     family.add_metric(tuple(labels.values()), 1.0)
     return family
 
@@ -261,5 +266,5 @@ def _values(series: Series) -> tuple[str, ...]:
 
 def _buckets(series: Series, cells: Cells) -> list[tuple[str, float]]:
     # The count is the last bucket, not a cell of its own: a scrape in the middle of a write still adds up.
-    bounds = map(floatToGoString, (*series.bounds, float("inf")))
+    bounds = map(bound_text, (*series.bounds, math.inf))
     return list(zip(bounds, cells[:-1].cumsum().tolist(), strict=True))

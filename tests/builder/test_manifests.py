@@ -171,7 +171,7 @@ def subject() -> Subject:
 def made(subject: Subject, target: str) -> dict[str, Any]:
     """By kind, and the monitor's folder too."""
     files = TARGETS[target].files(subject)
-    return {value["kind"]: value for name, value in files.items() if "kustomization" not in name}
+    return {value["kind"]: value for name, value in files.items() if "kind" in value and "kustomization" not in name}
 
 
 def agree(objects: dict[str, Any]) -> None:

@@ -68,8 +68,9 @@ def test_the_judge_refuses_a_pod_that_is_not_restricted(cluster: Cluster) -> Non
 
 
 def test_the_monitor_is_what_the_operator_defines(cluster: Cluster) -> None:
-    cluster.kubectl("apply", "--server-side", "-f", str(crd("servicemonitors")))
-    cluster.kubectl("wait", "crd/servicemonitors.monitoring.coreos.com", "--for=condition=Established", WITHIN)
+    for kind in ("servicemonitors", "prometheusrules"):
+        cluster.kubectl("apply", "--server-side", "-f", str(crd(kind)))
+        cluster.kubectl("wait", f"crd/{kind}.monitoring.coreos.com", "--for=condition=Established", WITHIN)
     expected = CASES / "text-kubernetes" / "expected"
     cluster.apply("--dry-run=server", "-k", str(expected / "monitoring"))
     cluster.apply("--dry-run=server", "-f", str(CASES / "classifier-openshift" / "expected" / "servicemonitor.yaml"))

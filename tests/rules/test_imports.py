@@ -25,8 +25,8 @@ INSIDE_MAY = {
     "sklearn", "skops",
 }  # fmt: skip
 HEAVY = ("sklearn", "pandas", "scipy", "joblib", "onnxruntime", "xgboost", "matplotlib", "nbconvert", "IPython")
-# The builder reads bundles and shares the contract; it does not reach into the service.
-BUILDER_TAKES_OF_RUNTIME = {"", "baseline", "bundle", "contract", "listening", "settings", "statement"}
+# The builder reads bundles and shares the contract; it does not reach into the service, but knows its metrics' names.
+BUILDER_TAKES_OF_RUNTIME = {"", "baseline", "bundle", "contract", "listening", "metrics", "settings", "statement"}
 
 
 def modules(package: Path) -> list[Path]:

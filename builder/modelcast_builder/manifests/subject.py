@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from modelcast_runtime.baseline import Baseline
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.settings import stop_seconds
 
@@ -38,6 +39,10 @@ class Subject:
     size: Size
     grace_s: int
     """How long a pod may take to end, in seconds."""
+    version: str
+    """The model's, whole."""
+    baseline: Baseline
+    """What is watched; without signals where nothing can be."""
 
     @property
     def selector(self) -> dict[str, str]:
@@ -56,7 +61,8 @@ def describe(bundle: Bundle, image: str) -> Subject:
             "Write another `name:` in modelcast.yaml and build again; the model's version stays the same",
         )
     said = {key: text for key, text in facts(bundle).items() if key != _SOURCE or text.startswith(_REACHED)}
-    short = bundle.manifest.version.removeprefix("sha256:")[:_SHORT]
+    version = bundle.manifest.version
+    short = version.removeprefix("sha256:")[:_SHORT]
     return Subject(
         name=name,
         image=image,
@@ -67,4 +73,6 @@ def describe(bundle: Bundle, image: str) -> Subject:
         repository=said.get(_SOURCE, "").partition("#")[0] or None,
         size=sizing.of(bundle.model_bytes),
         grace_s=stop_seconds(bundle.manifest.service.limits) + _SPARE_S,
+        version=version,
+        baseline=bundle.baseline or Baseline(source="nothing", rows=0),
     )

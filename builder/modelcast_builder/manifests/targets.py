@@ -6,7 +6,14 @@ from types import MappingProxyType
 
 from modelcast_builder.manifests.metadata import Object
 from modelcast_builder.manifests.network import ingress, route, service
-from modelcast_builder.manifests.operation import disruption_budget, service_monitor
+from modelcast_builder.manifests.operation import (
+    dashboard_file,
+    dashboard_map,
+    disruption_budget,
+    prometheus_rule,
+    rules_file,
+    service_monitor,
+)
 from modelcast_builder.manifests.subject import Subject
 from modelcast_builder.manifests.template import template
 from modelcast_builder.manifests.workload import deployment
@@ -38,10 +45,14 @@ def _kustomize(files: Mapping[str, Object]) -> Object:
 
 
 _EVERYWHERE: tuple[Make, ...] = (deployment, service, disruption_budget)
+_WATCHING: tuple[Make, ...] = (service_monitor, prometheus_rule, dashboard_map)
+_ALONE: Mapping[str, Make] = MappingProxyType({"rules.yml": rules_file, "dashboard.json": dashboard_file})
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
-        "openshift": Target(folders={"": (*_EVERYWHERE, route, service_monitor)}, alone={"template.yaml": template}),
-        # A cluster without the Prometheus operator does not know the kind and would refuse the whole folder.
-        "kubernetes": Target(folders={"": (*_EVERYWHERE, ingress), "monitoring/": (service_monitor,)}, alone={}),
+        "openshift": Target(
+            folders={"": (*_EVERYWHERE, route, *_WATCHING)}, alone={"template.yaml": template, **_ALONE}
+        ),
+        # A cluster without the Prometheus operator does not know the kinds and would refuse the whole folder.
+        "kubernetes": Target(folders={"": (*_EVERYWHERE, ingress), "monitoring/": _WATCHING}, alone=_ALONE),
     }
 )
