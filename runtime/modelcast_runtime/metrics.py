@@ -77,7 +77,7 @@ def labels_of(signal: Signal, name: str) -> Labels:
 
 def bound_text(bound: float) -> str:
     """A histogram's bound as the label `le` has it."""
-    return str(floatToGoString(bound))
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
 
 
 def exposition(
