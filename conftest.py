@@ -10,6 +10,7 @@ settings.load_profile("any-machine")
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {
     "test_artifact_kinds.py",
+    "test_challenger.py",
     "test_check.py",
     "test_breaking_rows.py",
     "test_command_line.py",

@@ -24,6 +24,7 @@ def main() -> None:
         save(line, "two-artifacts", name)
     measures = pd.DataFrame({"height": [1.6, 1.7, 1.8, 1.9], "weight": [50.0, 60.0, 90.0, 99.0]})
     save(LogisticRegression().fit(measures, [0, 0, 1, 1]), "wrong-dtype-in-data")
+    below_the_gate()
     save({"model": line, "accuracy": 0.9}, "dictionary")
     save(with_a_class_of("features"), "lacking-module")
     save(with_a_class_of("gradientlib.scaling"), "missing-requirement")
@@ -42,6 +43,17 @@ def breast_cancer() -> None:
     forest = RandomForestClassifier(n_estimators=100, random_state=0).fit(X_train, y_train)
     joblib.dump(forest, HERE / "breast-cancer" / "model.joblib", compress=3)
     X_test.assign(diagnosis=y_test).to_csv(HERE / "breast-cancer" / "data" / "holdout.csv", index=False)
+
+
+def below_the_gate() -> None:
+    """A model that does well on average, and not for the smaller site."""
+    rows = [(size, site) for site, count in (("north", 30), ("south", 10)) for size in range(count)]
+    sizes = pd.DataFrame({"size": [float(size % 10) for size, _ in rows]})
+    late = ["yes" if size % 10 > (4 if site == "north" else 7) else "no" for size, site in rows]
+    save(LogisticRegression().fit(sizes[:30], late[:30]), "below-the-gate")
+    (folder("below-the-gate") / "data").mkdir(exist_ok=True)
+    holdout = sizes.assign(site=[site for _, site in rows], late=late)
+    holdout.to_csv(folder("below-the-gate") / "data" / "holdout.csv", index=False)
 
 
 def with_a_class_of(module: str) -> object:

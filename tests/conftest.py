@@ -154,13 +154,14 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
         golden: Golden | None = None,
         content: bytes | None = None,
         card: bytes | None = None,
+        lock: bytes = b"scikit-learn==1.9.1\n",
         **said: Any,
     ) -> Path:
         trained = _trained(kind)
         writer = Writer(root=tmp_path_factory.mktemp(kind) / "bundle")
         writer.write(f"model.{trained.format}", trained.content if content is None else content)
         writer.write(contract.GOLDEN, contract.encode(golden or trained.golden))
-        writer.write(contract.LOCK, b"scikit-learn==1.9.1\n")
+        writer.write(contract.LOCK, lock)
         for name, text in trained.code.items():
             writer.write(f"{contract.CODE}/{name}", text.encode())
         if card is not None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from modelcast_runtime import baseline, contract
 from modelcast_runtime.baseline import Baseline
-from modelcast_runtime.contract import Manifest, Provenance, Task
+from modelcast_runtime.contract import Evaluation, Gate, Manifest, Provenance, Task
 
 from modelcast_builder import card, compilation, parameters, source_tree, travel
 from modelcast_builder.artifact import trust
@@ -34,6 +34,8 @@ class Facts:
     config: Config
     claim: Claim
     described: Described
+    evaluation: Evaluation | None
+    gates: tuple[Gate, ...]
     compiled: Compiled
 
 
@@ -81,6 +83,22 @@ def sentence(described: Described) -> str:
 
 def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance: Provenance, work: Path) -> None:
     """Write every file, then the manifest; the writer's folder is a bundle afterwards."""
+    manifest = _lay(writer, facts, lock, work)
+    for name, content in trained.receipts.items():
+        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
+    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
+    writer.finish(manifest)
+
+
+def draft(root: Path, facts: Facts, lock: Lock, work: Path) -> Path:
+    """The same without receipts, in a folder of its own: what can be asked before the last gates are known."""
+    writer = Writer(root=root)
+    writer.finish(_lay(writer, facts, lock, work))
+    return root
+
+
+def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
+    """Write all that is sealed; what the manifest says beside the files."""
     for path in sorted(_sealed(facts, work)):
         writer.copy(path, path.relative_to(work).as_posix())
     golden = facts.compiled.hold(facts.described.golden)
@@ -93,10 +111,7 @@ def write(writer: Writer, facts: Facts, trained: Trained, lock: Lock, provenance
     # What was trained is the version, whatever scores it.
     manifest = _manifest(facts, source_tree.sha256_of(work / facts.claim.model), locked.sha256)
     writer.write(contract.CARD, card.render(manifest, golden, lock))
-    for name, content in trained.receipts.items():
-        writer.write_receipt(f"{contract.RECEIPTS}/{name}", content)
-    writer.write_receipt(contract.PROVENANCE, contract.encode(provenance))
-    writer.finish(manifest)
+    return manifest
 
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:
@@ -140,6 +155,8 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
         signature=facts.described.signature,
         parameters=dict(facts.config.parameters),
         training=facts.described.training,
+        evaluation=facts.evaluation,
+        gates=facts.gates,
         compilation=facts.compiled.report,
         service=facts.config.service,
         files=(),
@@ -149,7 +166,9 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
 def _data(repo: Path, config: Config) -> Data:
     written = config.document.data
     train, holdout = _table(repo, "train", written.train), _table(repo, "holdout", written.holdout)
-    for table in filter(None, (train, holdout)):
+    # Groups may be told apart in the holdout alone: the model need not see them.
+    table = holdout or train
+    if table is not None:
         _check_groups(Path(table), written.groups)
     return Data(
         train=train,

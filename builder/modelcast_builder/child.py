@@ -12,7 +12,15 @@ from modelcast_builder import inside, own_process
 from modelcast_builder.environment import Environment
 from modelcast_builder.environment.lock import FILE
 from modelcast_builder.errors import BuildError
-from modelcast_builder.inside.messages import Answer, AssembleRequest, ConvertRequest, Described, DescribeRequest
+from modelcast_builder.inside.messages import (
+    Answer,
+    AssembleRequest,
+    ConvertRequest,
+    Described,
+    DescribeRequest,
+    Evaluated,
+    EvaluateRequest,
+)
 
 SCRIPT = Path(inside.__file__).parent / "__main__.py"
 
@@ -38,6 +46,14 @@ def describe(environment: Environment, request: DescribeRequest, work: Path, var
 def assemble(environment: Environment, request: AssembleRequest, work: Path, variables: Mapping[str, str]) -> None:
     """Write the Pipeline of these stages in the model's own environment; raises `BuildError`."""
     _ask(environment, "assemble", request, work, variables)
+
+
+def evaluate(environment: Environment, request: EvaluateRequest, work: Path, variables: Mapping[str, str]) -> Evaluated:
+    """Score the sealed model on the holdout rows in its own environment; raises `BuildError`."""
+    evaluated = _ask(environment, "evaluate", request, work, variables).evaluated
+    if evaluated is None:
+        raise ChildFailed("evaluate answered nothing")
+    return evaluated
 
 
 def convert(environment: Environment, request: ConvertRequest, work: Path, variables: Mapping[str, str]) -> Compilation:
@@ -85,6 +101,9 @@ def _too_slow(task: str, seconds: float) -> BuildError:
     if task == "convert":
         problem = f"converting the model and comparing 10,000 rows took longer than {seconds:g} seconds"
         return BuildError("compile", problem, "Write `compile: never` in modelcast.yaml")
+    if task == "evaluate":
+        problem = f"scoring the rows of the holdout took longer than {seconds:g} seconds"
+        return BuildError("gates", problem, "Leave fewer rows in it")
     return BuildError(
         "describe",
         f"loading the model and asking it for a few rows took longer than {seconds:g} seconds",

@@ -254,6 +254,37 @@ def inspect(bundle: Path, as_json: bool) -> None:
     click.echo(commands.inspect(bundle, as_json=as_json))
 
 
+@_examples(
+    "modelcast diff ./champion ./bundle",
+    "modelcast diff quay.example.com/ml/penguins:1 ./bundle --data data/holdout.csv --json",
+)
+@main.command()
+@click.argument("old", shell_complete=_folder)
+@click.argument("new", shell_complete=_folder)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The rows: CSV, JSON or Parquet.  [default: NEW's golden rows]",
+)
+@click.option(
+    "--target",
+    metavar="COLUMN",
+    help="The column of the known answers in FILE.  [default: the only one that is no input]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def diff(old: str, new: str, data: Path | None, target: str | None, as_json: bool) -> None:
+    """Ask OLD and NEW the same rows, and tell what changed.
+
+    Each is a bundle, or an image that holds one, and is asked in its own environment.
+    """
+    from modelcast_runtime import contract
+
+    from modelcast_builder import commands, comparison
+
+    found = commands.diff(old, new, data, target, os.environ)
+    click.echo(contract.encode(found).decode().rstrip() if as_json else comparison.page(found))
+
+
 def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
     from modelcast_builder.manifests.image_reference import is_reference
 

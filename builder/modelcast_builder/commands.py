@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,7 +27,7 @@ from modelcast_builder.report import Reporter, reporter_for
 from modelcast_builder.source import Source, fetch
 
 if TYPE_CHECKING:
-    from modelcast_builder import conformance
+    from modelcast_builder import comparison, conformance
     from modelcast_builder.images import Engine
     from modelcast_builder.rebuild import Servable
 
@@ -150,6 +149,28 @@ def inspect(root: Path, *, as_json: bool) -> str:
     return _page(bundle)
 
 
+def diff(
+    old: str, new: str, data: Path | None, target: str | None, variables: Mapping[str, str]
+) -> "comparison.Comparison":
+    """Ask two bundles, or those of two images, the same rows."""
+    from modelcast_builder import comparison, images
+
+    settings, reporter = build_settings(variables), _reporter()
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        work = Path(folder).resolve()
+
+        def asked(given: str, own: Path) -> comparison.Asked:
+            own.mkdir()
+            bundle = open_bundle(images.folder_of(given, variables, own))
+            serving = _serving_environment(bundle, settings, reporter)
+            return comparison.Asked(given=given, bundle=bundle, environment=serving)
+
+        question = comparison.Question(data=data, target=target)
+        both = asked(old, work / "old"), asked(new, work / "new")
+        # An image may be anybody's: its own code finds no credentials here.
+        return comparison.compare(*both, question, work, build_variables.handed(variables, None))
+
+
 def check(server: "conformance.Server", model: str | None, example: Path | None) -> "conformance.Report":
     """Ask a server every case of the conformance table."""
     from modelcast_builder import conformance
@@ -232,10 +253,7 @@ def _serving_environment(
     bundle: Bundle, settings: BuildSettings, reporter: Reporter, own: Path | None = None
 ) -> Environment:
     with reporter.step("environment"):
-        lock = replace(environment.lock_of(bundle.root), wheels=own)
-        if _is_compiled(bundle):
-            return environment.builders(lock)
-        return environment.create(lock, where=None, cache=settings.cache, wheelhouse=settings.wheelhouse)
+        return environment.of_bundle(bundle, settings, own)
 
 
 def _is_compiled(bundle: Bundle) -> bool:

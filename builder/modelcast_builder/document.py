@@ -86,19 +86,43 @@ class Champion(Section, frozen=True, kw_only=True):
     """An earlier bundle, and how far the new one may be from it."""
 
     bundle: str
+    """A folder, relative to the repository's root or absolute, or an image on the building machine."""
     flips: Threshold | None = None
+    """The share of the holdout's rows whose label changes."""
     accuracy_drop: Threshold | None = None
+    """The champion's accuracy on them less the model's."""
 
 
 class Gates(Section, frozen=True, kw_only=True):
-    """What the model must reach on the holdout rows. Not built yet."""
+    """What the model must reach, or the build fails."""
 
     metrics: Thresholds = {}
+    """What the rows of the holdout must give, by the metric's name."""
     slices: dict[str, Thresholds] = {}
+    """The same for every group of rows, by the column that tells them apart."""
     fairness: dict[str, Fairness] = {}
+    """How far the groups of a column may be apart."""
     champion: Champion | None = None
+    """How far the model may be from an earlier bundle, on the same rows."""
     latency_ms: Threshold | None = None
+    """The median milliseconds that a row may take."""
     bundle_mb: Threshold | None = None
+    """The megabytes that the bundle may have."""
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether rows with answers decide."""
+        return bool(self.metrics or self.slices or self.fairness)
+
+    @property
+    def of_bundle(self) -> bool:
+        """Whether the bundle as a whole is asked or measured."""
+        return any(one is not None for one in (self.champion, self.latency_ms, self.bundle_mb))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that tell groups."""
+        return (*self.slices, *self.fairness)
 
 
 class Drift(Section, frozen=True, kw_only=True):
@@ -197,7 +221,6 @@ class Document(Section, frozen=True, kw_only=True):
     def not_built(self) -> tuple[str, ...] | None:
         """The path of the first key that is valid, and that this version does not build yet."""
         later = {
-            ("gates",): self.gates is not None,
             ("service",): self.service is not None,
             ("limits", "queue"): self.limits.queue is not None,
             ("limits", "deadline_s"): self.limits.deadline_s is not None,

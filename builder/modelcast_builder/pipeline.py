@@ -1,4 +1,4 @@
-"""The story of a build: repo -> discover -> environment -> train -> describe -> compile -> seal -> smoke -> bundle."""
+"""The story of a build: discover -> environment -> train -> describe -> gates -> compile -> seal -> smoke."""
 
 import tempfile
 from pathlib import Path
@@ -8,14 +8,18 @@ from modelcast_runtime.bundle import Bundle, open_bundle
 
 from modelcast_builder import (
     bundling,
+    champion,
     child,
     compilation,
     environment,
+    evaluation,
+    gates,
     promises,
     provenance,
     seal,
     smoke,
     source_tree,
+    standing,
     training,
 )
 from modelcast_builder.bundling import Facts
@@ -58,6 +62,10 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
             reporter.say("describe", bundling.sentence(described))
             for note in described.notes:
                 reporter.note("describe", note)
+        with reporter.step("gates"):
+            evaluated = evaluation.evaluate(serving, asked, described, config, work, reporter)
+            held = gates.judge(evaluated, described.task, config.document.gates)
+            gates.check(held, reporter)
         with reporter.step("compile"):
             compiled = compilation.decide(serving, asked, described, config, settings, work)
             reporter.say("compile", contract.scored_by(compiled.report))
@@ -68,13 +76,17 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 config=config,
                 claim=claimed,
                 described=described,
+                evaluation=None if evaluated is None else evaluated.evaluation,
+                gates=held,
                 compiled=compiled,
             )
+            # A graph is served by modelcast's own environment, without the model's.
+            scoring = serving if compiled.graph is None else environment.builders(serving.lock)
+            rows = champion.rows_of(repo.root, asked.data, config)
+            facts = standing.hold(facts, scoring, rows, settings, work, reporter)
             receipt = provenance.record(repo, config, serving.lock, reporter)
             bundling.write(writer, facts, trained, serving.lock, receipt, work)
         with reporter.step("smoke"):
-            # A graph is served by modelcast's own environment, without the model's.
-            scoring = serving if compiled.graph is None else environment.builders(serving.lock)
             reporter.say("smoke", smoke.check(scoring, writer.root, work / "smoke", examples, config.handed))
         seal.publish(writer, out)
     return open_bundle(out)

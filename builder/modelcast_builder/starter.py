@@ -46,6 +46,12 @@ EXAMPLES: dict[tuple[str, ...], object] = {
     ("data", "groups"): ["sex"],
     ("inputs",): {"age": {"dtype": "float64", "nullable": True, "min": 0}, "sex": {"categories": ["m", "f"]}},
     ("examples",): "examples.json",
+    ("gates", "metrics"): {"accuracy": ">= 0.9", "log_loss": "<= 0.3"},
+    ("gates", "slices"): {"sex": {"accuracy": ">= 0.85"}},
+    ("gates", "fairness"): {"sex": {"selection_rate_gap": "<= 0.1"}},
+    ("gates", "champion"): {"bundle": "../champion", "flips": "<= 0.02", "accuracy_drop": "<= 0.0"},
+    ("gates", "latency_ms"): "<= 5",
+    ("gates", "bundle_mb"): "<= 200",
     ("build", "env"): ["TFIDF_BUCKETS"],
 }
 """Where a key has no default that says what it may hold."""

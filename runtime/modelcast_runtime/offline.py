@@ -63,7 +63,7 @@ def score(scorer: Scorer, decoded: Decoded, wanted: frozenset[Wanted], file: Pat
 
 def decode(file: Path, bundle: Bundle) -> Decoded:
     """The rows of a file, checked as a request's would be; raises `BundleError` with the place."""
-    content, content_type = _as_request(file)
+    content, content_type = as_request(file)
     try:
         return payload.decode(
             content,
@@ -76,7 +76,8 @@ def decode(file: Path, bundle: Bundle) -> Decoded:
         raise BundleError(f"{file.name}: {problem.detail}") from problem
 
 
-def _as_request(file: Path) -> tuple[bytes, str]:
+def as_request(file: Path) -> tuple[bytes, str]:
+    """A file as a request's body, and its content type; raises `BundleError`."""
     kind = file.suffix.lower()
     if kind not in (*_CONTENT_TYPES, ".parquet"):
         raise BundleError(f"{file.name}: expected a file of rows that ends in .csv, .json or .parquet")

@@ -4,17 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from modelcast_builder import child, environment
+from modelcast_builder import child, environment, own_process
 from modelcast_builder.config import build_settings
 from modelcast_builder.environment import Environment
 from modelcast_builder.inside.messages import Data, Described, DescribeRequest, Drift, InputOverride, NamedType
 from modelcast_builder.report import Reporter
+from modelcast_runtime import cli, contract
 from modelcast_runtime.contract import Task
 from modelcast_runtime.settings import THREAD_ENV
 
@@ -136,3 +140,21 @@ def describe(warm_environment: Environment, made_models: Path, tmp_path: Path) -
         return child.describe(warm_environment, request_for(made_models / name, work, question), work, os.environ)
 
     return ask
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `modelcast-runtime predict` does, without a process that imports scikit-learn for each bundle.
+
+    Own code has a process: the next one would find its modules.
+    """
+    really = own_process.run
+
+    def run(command: Sequence[str], **said: Any) -> subprocess.CompletedProcess[str]:
+        if Path(command[0]).name != "modelcast-runtime" or Path(command[2], contract.CODE).exists():
+            return really(command, **said)
+        heard = StringIO()
+        with warnings.catch_warnings(), redirect_stderr(heard):
+            return subprocess.CompletedProcess(command, cli.main(list(command[1:])), "", heard.getvalue())
+
+    monkeypatch.setattr(own_process, "run", run)

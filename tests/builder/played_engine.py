@@ -20,6 +20,8 @@ if asked[0] == "build":
     shutil.copytree(asked[-1], here / "context", symlinks=True, dirs_exist_ok=True)
     if code == 0:
         pathlib.Path(asked[asked.index("--iidfile") + 1]).write_text("sha256:made")
+if asked[0] == "cp" and code == 0:
+    shutil.copytree(here / "image" / asked[1].partition(":")[2].lstrip("/"), asked[2], symlinks=True)
 if "--digestfile" in asked:
     pathlib.Path(asked[asked.index("--digestfile") + 1]).write_text("sha256:" + "b" * 64)
 sys.stdout.write(out)
@@ -47,6 +49,11 @@ class PlayedEngine:
         """Every command so far, without the first question, whether it is there."""
         lines = (self.folder / "asked").read_text(encoding="utf-8").splitlines()
         return [words for line in lines if (words := json.loads(line)) != ["version"]]
+
+    @property
+    def image(self) -> Path:
+        """The files of every image: `cp` copies folders out of it."""
+        return self.folder / "image"
 
     @property
     def context(self) -> Path:

@@ -17,7 +17,7 @@ from modelcast_builder.report import Reporter
 from modelcast_runtime.bundle import Bundle
 
 HERE = Path(__file__).parent / "describing"
-STEPS = ["discover", "environment", "train", "describe", "compile", "seal", "smoke"]
+STEPS = ["discover", "environment", "train", "describe", "gates", "compile", "seal", "smoke"]
 BY_VALUE = b"\x80\x04ccloudpickle.cloudpickle\n_make_function\n)R."
 IN_MAIN = b"\x80\x04c__main__\nClip\n)\x81."
 
@@ -99,7 +99,7 @@ def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Reposito
     assert [step.name for step in reporter.steps] == STEPS
     provenance = bundle.provenance()
     assert provenance is not None
-    assert (provenance.source, [step.name for step in provenance.steps]) == (str(repo), STEPS[:5])
+    assert (provenance.source, [step.name for step in provenance.steps]) == (str(repo), STEPS[:6])
     again = build(repo)
     assert (again.digest, again.manifest) == (bundle.digest, bundle.manifest)
     assert left(tmp_path) == ["bundle"]

@@ -1,10 +1,10 @@
 """What came of each case, as a table or as JSON."""
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from modelcast_builder.aligned import aligned
 from modelcast_builder.errors import BuildError
 
 Result = Literal["pass", "fail", "skip"]
@@ -64,10 +64,4 @@ class Report:
         """A line a case, and one that counts them."""
         rows = [_HEAD, *((each.id, each.result, each.title, each.expected, each.got) for each in self.outcomes)]
         counts = ", ".join(f"{self.counted(result)} {result}" for result in _RESULTS)
-        return "\n".join([*_aligned(rows), "", f"{self.model} at {self.url}: {counts}"])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        return "\n".join([*aligned(rows), "", f"{self.model} at {self.url}: {counts}"])

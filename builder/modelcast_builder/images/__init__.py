@@ -6,6 +6,7 @@ Bundle and environment -> `staging` writes a build context -> `Engine.build` -> 
 from modelcast_builder.images.assembly import through_s2i
 from modelcast_builder.images.engine import Engine
 from modelcast_builder.images.engine import find as find_engine
+from modelcast_builder.images.extraction import bundle_of, folder_of
 from modelcast_builder.images.reference import Reference, parse_reference
 from modelcast_builder.images.registry import push, tag
 from modelcast_builder.images.runtime_image import Base, inspect_base, on_runtime
@@ -14,7 +15,9 @@ __all__ = [
     "Base",
     "Engine",
     "Reference",
+    "bundle_of",
     "find_engine",
+    "folder_of",
     "inspect_base",
     "on_runtime",
     "parse_reference",

@@ -1,7 +1,7 @@
 """Finds rows that the model knows: `data/train.*`, the recorded fit, `data/holdout.*`; else none."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -180,9 +180,9 @@ def _mark(model: Any) -> int | None:
 
 
 def _read(path: Path, model: Any, data: Data) -> Any:
-    frame = _frame(path)
+    rows = frame(path)
     names = list(getattr(model, "feature_names_in_", ()))
-    missing = [name for name in names if name not in frame.columns]
+    missing = [name for name in names if name not in rows.columns]
     if missing:
         raise Refused(
             "describe",
@@ -190,14 +190,14 @@ def _read(path: Path, model: Any, data: Data) -> Any:
             "Add them, or remove the file",
         )
     if names:
-        return frame[names]
-    if data.target is not None and data.target not in frame.columns:
+        return rows[names]
+    if data.target is not None and data.target not in rows.columns:
         raise Refused(
             "describe",
             f"data.target names {data.target!r}, which is no column of {_short(str(path))}",
-            f"Write one of: {', '.join(map(str, frame.columns[:20]))}",
+            f"Write one of: {', '.join(map(str, rows.columns[:20]))}",
         )
-    return _without_target(frame, model, path, data.target)
+    return _without_target(rows, model, path, data.target)
 
 
 def _without_target(frame: Any, model: Any, path: Path, target: str | None) -> Any:
@@ -218,7 +218,8 @@ def _without_target(frame: Any, model: Any, path: Path, target: str | None) -> A
     return inputs
 
 
-def _frame(path: Path) -> Any:
+def frame(path: Path, texts: Sequence[str] = ()) -> Any:
+    """A table of the repository as a DataFrame; raises `Refused`. A CSV cannot tell that these columns hold `texts`."""
     import pandas as pd
 
     readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".json": pd.read_json}
@@ -228,7 +229,7 @@ def _frame(path: Path) -> Any:
             "describe", f"{_short(str(path))} is no table that can be read", f"Make it one of {', '.join(readers)}"
         )
     try:
-        return reader(path)
+        return reader(path, dtype=dict.fromkeys(texts, str)) if reader is pd.read_csv else reader(path)
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise Refused(

@@ -3,7 +3,17 @@
 from typing import Literal
 
 from modelcast_runtime.baseline import Baseline, Leaves
-from modelcast_runtime.contract import Compilation, Contract, Dtype, Golden, Label, Signature, Task, Training
+from modelcast_runtime.contract import (
+    Compilation,
+    Contract,
+    Dtype,
+    Evaluation,
+    Golden,
+    Label,
+    Signature,
+    Task,
+    Training,
+)
 
 
 class InputOverride(Contract, frozen=True, kw_only=True):
@@ -134,6 +144,32 @@ class ConvertRequest(Contract, frozen=True, kw_only=True):
     """Where their graph is written, if one tells the same as the model's own trees."""
 
 
+class EvaluateRequest(Contract, frozen=True, kw_only=True):
+    """Score the sealed model on rows that it was not fitted on, and hold its answers against theirs."""
+
+    model: str
+    code: str
+    """The folder of own modules that the model needs."""
+    signature: Signature
+    task: Task
+    holdout: str
+    """The table, as an absolute path."""
+    data: str
+    """The same as the repository has it."""
+    target: str | None = None
+    """The column of the answers; where it is not written, what is left beside inputs and groups."""
+    groups: tuple[str, ...] = ()
+    """Columns whose values tell groups of rows."""
+
+
+class Evaluated(Contract, frozen=True, kw_only=True):
+    """The answer to an `EvaluateRequest`."""
+
+    evaluation: Evaluation
+    absent: dict[str, str]
+    """What cannot be told of these rows, by the name of its gate (`slices.sex.f.roc_auc`), and why not."""
+
+
 class Refusal(Contract, frozen=True, kw_only=True):
     """The child's `BuildError`: what the user can mend."""
 
@@ -145,8 +181,9 @@ class Refusal(Contract, frozen=True, kw_only=True):
 class Answer(Contract, frozen=True, kw_only=True):
     """What the status says is there; the Pipeline that was assembled is in its own file."""
 
-    status: Literal["described", "assembled", "converted", "refused"]
+    status: Literal["described", "assembled", "evaluated", "converted", "refused"]
     described: Described | None = None
+    evaluated: Evaluated | None = None
     compilation: Compilation | None = None
     refused: Refusal | None = None
 
