@@ -20,6 +20,7 @@ from modelcast_builder.inside.messages import (
     DescribeRequest,
     Evaluated,
     EvaluateRequest,
+    LabelledRequest,
 )
 
 SCRIPT = Path(inside.__file__).parent / "__main__.py"
@@ -53,6 +54,14 @@ def evaluate(environment: Environment, request: EvaluateRequest, work: Path, var
     evaluated = _ask(environment, "evaluate", request, work, variables).evaluated
     if evaluated is None:
         raise ChildFailed("evaluate answered nothing")
+    return evaluated
+
+
+def labelled(environment: Environment, request: LabelledRequest, work: Path, variables: Mapping[str, str]) -> Evaluated:
+    """Measure a service's answers where scikit-learn is; loads no model. Raises `BuildError`."""
+    evaluated = _ask(environment, "labelled", request, work, variables).evaluated
+    if evaluated is None:
+        raise ChildFailed("labelled answered nothing")
     return evaluated
 
 
@@ -104,6 +113,9 @@ def _too_slow(task: str, seconds: float) -> BuildError:
     if task == "evaluate":
         problem = f"scoring the rows of the holdout took longer than {seconds:g} seconds"
         return BuildError("gates", problem, "Leave fewer rows in it")
+    if task == "labelled":
+        problem = f"measuring the answers took longer than {seconds:g} seconds"
+        return BuildError("evaluate", problem, "Give fewer labels at a time")
     return BuildError(
         "describe",
         f"loading the model and asking it for a few rows took longer than {seconds:g} seconds",

@@ -67,6 +67,11 @@ def new_prediction_id() -> str:
     return _moment(time.time_ns() // 1_000_000) + "".join([_PAIRS[ten & 1023] for ten in tens])
 
 
+def crockford(number: int, digits: int) -> str:
+    """The number in Crockford's base 32, whose digits sort as their numbers do."""
+    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(5 * (digits - 1), -1, -5)])
+
+
 @lru_cache(maxsize=1)
 def _moment(milliseconds: int) -> str:
-    return "".join([_CROCKFORD[milliseconds >> shift & 31] for shift in range(45, -1, -5)])
+    return crockford(milliseconds, 10)

@@ -232,6 +232,7 @@ class Compilation(Contract, frozen=True, kw_only=True):
     """The converter's packages: name and version."""
 
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Arrival = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
 
 
@@ -258,6 +259,10 @@ class ServiceDefaults(Contract, frozen=True, kw_only=True):
 
     extra_inputs: Literal["refuse", "ignore"] = "refuse"
     limits: Limits = Limits()
+    log_predictions: Share | None = None
+    """Of the requests, which are logged with their answers; None: all where `log_values`, else none."""
+    log_values: bool = False
+    """Whether what was sent is logged with them."""
 
 
 class Example(Contract, frozen=True, kw_only=True):

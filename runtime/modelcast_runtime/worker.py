@@ -123,7 +123,7 @@ class Duty:
 
 
 class ScoringWorker(ASGIWorker):  # type: ignore[misc]
-    """`make_app` gets this object, uses `slot`, `store` and `draining`, and may set `observe` and `direct`."""
+    """`make_app` gets this object, uses `slot`, `store` and `draining`, and may set `observe`, `direct`, `flush`."""
 
     def __init__(self, *args: object) -> None:
         """Runs in the master, right before the fork."""
@@ -136,6 +136,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         self.slot = duty.store.claim()
         self.observe: Callable[[int], None] = lambda _code: None
         self.direct: Mapping[str, Take] = {}
+        self.flush: Callable[[], None] = lambda: None
         self.connections: set[ScoringProtocol] = set()
         self.is_closing = False
         self._stopping = asyncio.Event()
@@ -241,6 +242,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         if self.connections:
             self._quick_shutdown = True
             self.log.warning("%d connections were cut off", len(self.connections))
+        self.flush()
 
     async def _linger(self, until: float) -> None:
         """Accept for as long as clients may not have heard: every answer closes its connection meanwhile."""
