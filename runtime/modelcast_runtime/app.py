@@ -48,7 +48,7 @@ def create_app(
         lanes = {path: Lane(one, scoring, observer, settings, predictions) for one in dialects for path in one.paths}
     health = Health(golden_rows=golden_rows, is_draining=is_draining)
     pages = create_pages(bundle, store, health, settings, scoring_paths=tuple(lanes))
-    flush = predictions.flush if predictions is not None else lambda: None
+    flush = predictions.flush if predictions is not None else lambda _: None
     return Router(lanes, cast(Application, WSGIMiddleware(cast(Any, pages))), observer, flush)
 
 

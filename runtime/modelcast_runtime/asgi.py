@@ -49,9 +49,9 @@ class Router:
         lanes: Mapping[str, Application],
         pages: Application,
         observer: Observer,
-        flush: Callable[[], None] = lambda: None,
+        flush: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """`lanes` maps a path to the lane that answers POST on it; `flush` writes what is kept of the answers."""
+        """`lanes` maps a path to the lane that answers POST on it; `flush` writes what is still kept."""
         self._lanes = lanes
         self.direct: Mapping[str, Any] = {path: lane.take for path, lane in lanes.items() if hasattr(lane, "take")}
         """What answers a whole request to a lane's path without this: `direct.Take`."""

@@ -31,8 +31,6 @@ MOST_ROWS = 20_000
 """So many rows may wait to be written; a request that finds none waiting may have more."""
 LONGEST = 4_000
 """Characters of a line of several rows: below what a pipe takes as a whole (4,096), whoever else writes to it."""
-FLUSH_S = 1.0
-"""How long a worker that leaves waits for its last lines."""
 
 _log = logging.getLogger("modelcast")
 _RANDOM = slice(-8, None)
@@ -76,11 +74,11 @@ class PredictionLog:
         if self._takes(prediction_id):
             self._keep(protocol, prediction_id, 1, partial(self._told_of_own, asked, given))
 
-    def flush(self) -> None:
-        """Wait a moment until what is kept is written; what nobody reads by then is lost."""
+    def flush(self, seconds: float) -> None:
+        """Wait so long, at the most, until what is kept is written; what nobody reads by then is lost."""
         if self._last is not None:
             with contextlib.suppress(TimeoutError):
-                self._last.result(FLUSH_S)
+                self._last.result(seconds)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _takes(self, prediction_id: str) -> bool:
@@ -139,9 +137,9 @@ class PredictionLog:
 
 def _cells(array: np.ndarray) -> list[Any]:
     """For orjson: moments in ISO 8601, None for those that are missing."""
-    if array.dtype.kind != "M":
-        return array.tolist()
-    return np.where(np.isnat(array), None, np.datetime_as_string(array)).tolist()
+    if array.dtype.kind == "M":
+        return [None if text == "NaT" else text for text in np.datetime_as_string(array).tolist()]
+    return list(array.tolist())
 
 
 def _lines(head: dict[str, Any], rows: int, part: Part) -> Iterator[str]:

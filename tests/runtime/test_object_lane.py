@@ -165,7 +165,7 @@ def test_in_the_log_of_predictions_what_goes_in_and_what_comes_back_are_values(
 ) -> None:
     logged = make_client(make_code(), env={f"MODELCAST_SERVICE_{switch}": {"LOG_VALUES": "true"}.get(switch, "1")})
     answer = ask(logged, ask="word", key="a")
-    logged.app.flush()
+    logged.app.flush(300)
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     told = {"rows": 1, "prediction_id": answer.headers["prediction-id"]}
     if switch == "LOG_VALUES":

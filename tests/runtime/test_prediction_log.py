@@ -44,7 +44,7 @@ ASKED: list[tuple[str, str, str, Any, dict[str, str], dict[str, str]]] = [
 
 
 def lines(client: Any, capsys: pytest.CaptureFixture[str]) -> Lines:
-    client.app.flush()
+    client.app.flush(300)
     said = capsys.readouterr().err
     assert said.isascii()
     return [json.loads(line) for line in said.splitlines()]
@@ -99,7 +99,7 @@ def test_no_value_is_in_a_line_without_the_switch(make_client: MakeClient, capsy
     client = make_client("text", env=ALL)
     asked = client("POST", "/predict?proba=true", [HOSTILE], x_request_id=HOSTILE)
     assert asked.status == 200
-    client.app.flush()
+    client.app.flush(300)
     said = capsys.readouterr().err
     for part in ("Erika", "ller", "4111", "31m", "\\"):
         assert part not in said, part
@@ -153,12 +153,12 @@ def rows(count: int, value: float = 1.0) -> tuple[Columns, Scores]:
 def test_the_share_is_that_of_the_ids_and_the_same_ids_each_time(
     log: Callable[..., PredictionLog], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ids = [f"01J0000000ZZZZZZZZ{answer.crockford(n * 2**40 // 1000, 8)}" for n in range(1000)]
+    ids = [f"01J0000000ZZZZZZZZ{answer.crockford((2 * n + 1) * 2**40 // 2000, 8)}" for n in range(1000)]
     for share, expected in ((0.25, 250), (0.001, 1), (1.0, 1000)):
         some = log(share)
         for one in ids:
             some.rows("predict", one, *rows(1))
-        some.flush()
+        some.flush(300)
         told = [json.loads(line)["prediction_id"] for line in capsys.readouterr().err.splitlines()]
         assert told == ids[:expected]
 
@@ -168,7 +168,7 @@ def test_a_line_of_several_rows_stays_below_what_a_pipe_takes_as_a_whole(
 ) -> None:
     many = log(has_values=True)
     many.rows("v2", answer.new_prediction_id(), *rows(3000, 0.1234567890123))
-    many.flush()
+    many.flush(300)
     said = capsys.readouterr().err.splitlines()
     assert len(said) > 1
     assert max(map(len, said)) < 4096
@@ -201,7 +201,7 @@ def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_is_lost(
         for _ in range(5):
             some.rows("predict", answer.new_prediction_id(), *rows(1))
         stuck.free.set()
-        some.flush()
+        some.flush(300)
     assert len(stuck.getvalue().splitlines()) == 3
     assert caplog.messages == ["2 predictions are not in the log, which is read too slowly"]
 
@@ -216,7 +216,7 @@ def test_a_reader_that_has_gone_fails_nothing(
     monkeypatch.setattr(sys, "stderr", Gone())
     some = log()
     some.rows("predict", answer.new_prediction_id(), *rows(1))
-    some.flush()
+    some.flush(300)
     assert caplog.messages == []
 
 
@@ -230,5 +230,5 @@ def test_what_cannot_be_told_is_said_without_its_values(
     some, identity = log(), answer.new_prediction_id()
     with caplog.at_level(logging.WARNING, "modelcast"):
         some.rows("predict", identity, rows(1)[0], Scores(np.array([Odd()], dtype=object)))
-        some.flush()
+        some.flush(300)
     assert caplog.messages == [f"prediction {identity} is not in the log: TypeError"]

@@ -175,7 +175,7 @@ class LabelledRequest(Contract, frozen=True, kw_only=True):
     """In the form of `predicted`."""
     probabilities: tuple[tuple[float, ...], ...] | None = None
     """By class; None where not every row has them."""
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]]
     """Column -> the group of each row."""
 
 
