@@ -21,7 +21,7 @@ def report(baseline: Baseline | None, manifest: Manifest, observed: Observed, ro
         return {**head, "signals": [], "reason": _reason(baseline, manifest)}
     signals = [_signal(one, observed(one), baseline) for one in baseline.signals]
     whole: dict[str, Any] = {**head, "signals": signals, "baseline": {"source": baseline.source, "rows": baseline.rows}}
-    accuracy = estimated_accuracy(baseline, observed)
+    accuracy = _accuracy(baseline, observed)
     if accuracy is not None:
         whole["estimated_accuracy"] = accuracy
     return whole if not baseline.notes else {**whole, "notes": list(baseline.notes)}
@@ -99,7 +99,7 @@ def _bins(signal: Signal) -> Iterator[str]:
     yield from signal.extras
 
 
-def estimated_accuracy(baseline: Baseline, observed: Observed) -> float | None:
+def _accuracy(baseline: Baseline, observed: Observed) -> float | None:
     """The share of right answers to expect, without labels: the mean of what each bin of scores promises.
 
     The estimate of CBPE (arXiv 2505.05295) on a histogram; right as far as the probabilities stay calibrated.

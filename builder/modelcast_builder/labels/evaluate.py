@@ -1,5 +1,7 @@
 """Joins labels with logged answers, and measures them as the build measured the holdout."""
 
+import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from modelcast_runtime import drift, watching
 from modelcast_runtime.bundle import Bundle
-from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Evaluation, Label, Manifest, label_text
 
 from modelcast_builder import child
@@ -196,8 +195,8 @@ def _number(truth: Any, place: int, labels: Labels) -> float:
     try:
         number = float(truth)
     except (TypeError, ValueError):
-        number = np.nan
-    if isinstance(truth, bool) or not np.isfinite(number):
+        number = math.nan
+    if isinstance(truth, bool) or not math.isfinite(number):
         problem = f"row {place + 1} of {labels.file} has {_shown(truth)}, which is no number"
         raise BuildError(STEP, problem, f"Correct the {labels.column}, or remove the row")
     return number
@@ -213,24 +212,22 @@ def _estimates(bundle: Bundle, request: LabelledRequest) -> Iterator[Estimate]:
     baseline = bundle.baseline
     if baseline is None or not baseline.accuracies or request.probabilities is None:
         return
-    signal = next(one for one in baseline.signals if one.kind == "score")
-    predicted, probabilities = np.asarray(request.predicted), np.asarray(request.probabilities)
-    is_right = predicted == np.asarray(request.true)
+    edges = next(one for one in baseline.signals if one.kind == "score").edges
+    # As `drift` reads them: that of the second class where there are two, else the highest.
+    scores = [share[1] if len(share) == 2 else max(share) for share in request.probabilities]
+    promised = [baseline.accuracies[bisect_left(edges, score)] for score in scores]
+    is_right = [predicted == true for predicted, true in zip(request.predicted, request.true, strict=True)]
 
-    def estimate(mask: np.ndarray, column: str | None = None, group: str | None = None) -> Estimate | None:
-        told = watching.told_of(bundle.manifest.signature, Scores(predicted[mask], probabilities[mask]))
-        counts = watching.count(signal, told["score", "probability"]).tolist()
-        estimated = drift.estimated_accuracy(baseline, lambda _: counts)
-        if estimated is None:
-            return None
-        true = round(float(is_right[mask].mean()), 6)
-        return Estimate(column=column, group=group, rows=int(mask.sum()), estimated=estimated, true=true)
+    def estimate(places: Sequence[int], column: str | None = None, group: str | None = None) -> Estimate:
+        estimated, true = (sum(values[place] for place in places) / len(places) for values in (promised, is_right))
+        return Estimate(
+            column=column, group=group, rows=len(places), estimated=round(estimated, 6), true=round(true, 6)
+        )
 
-    parts = [estimate(np.ones(len(predicted), dtype=bool))]
-    for column, of_rows in request.groups.items():
-        values = np.asarray(of_rows, dtype=object)
-        parts += [estimate(values == group, column, group) for group in sorted(set(of_rows))]
-    yield from filter(None, parts)
+    yield estimate(range(len(scores)))
+    for column, groups in request.groups.items():
+        for group in sorted(set(groups)):
+            yield estimate([place for place, one in enumerate(groups) if one == group], column, group)
 
 
 def slices(evaluation: Evaluation | None) -> Mapping[tuple[str, str], Mapping[str, float]]:
