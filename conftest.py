@@ -17,6 +17,7 @@ LONG = {
     "test_command_line.py",
     "test_compiled_models.py",
     "test_configured.py",
+    "test_delayed_labels.py",
     "test_describe_golden.py",
     "test_environment.py",
     "test_fuzzed.py",

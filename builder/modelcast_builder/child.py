@@ -22,6 +22,7 @@ from modelcast_builder.inside.messages import (
     DescribeRequest,
     Evaluated,
     EvaluateRequest,
+    LabelledRequest,
 )
 from modelcast_builder.sandbox import DEFAULT, Sandbox
 
@@ -78,6 +79,14 @@ def evaluate(
     evaluated = _ask(environment, "evaluate", request, work, variables, sandbox).evaluated
     if evaluated is None:
         raise ChildFailed("evaluate answered nothing")
+    return evaluated
+
+
+def labelled(environment: Environment, request: LabelledRequest, work: Path, variables: Mapping[str, str]) -> Evaluated:
+    """Measure a service's answers where scikit-learn is; loads no model. Raises `BuildError`."""
+    evaluated = _ask(environment, "labelled", request, work, variables).evaluated
+    if evaluated is None:
+        raise ChildFailed("labelled answered nothing")
     return evaluated
 
 
@@ -172,6 +181,9 @@ def _too_slow(task: str, seconds: float) -> BuildError:
     if task == "evaluate":
         problem = f"scoring the rows of the holdout took longer than {seconds:g} seconds"
         return BuildError("gates", problem, "Leave fewer rows in it")
+    if task == "labelled":
+        problem = f"measuring the answers took longer than {seconds:g} seconds"
+        return BuildError("evaluate", problem, "Give fewer labels at a time")
     return BuildError(
         "describe",
         f"loading the model and asking it for a few rows took longer than {seconds:g} seconds",

@@ -303,6 +303,30 @@ def verify(bundle_or_image: str, as_json: bool) -> None:
         raise report.fault
 
 
+@_examples(
+    "modelcast evaluate ./bundle service.log labels.csv",
+    "kubectl logs deployment/penguins > service.log && modelcast evaluate ./bundle service.log labels.csv --json",
+)
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("logs", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("labels", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def evaluate(bundle: Path, logs: Path, labels: Path, as_json: bool) -> None:
+    """Hold logged predictions to labels that came later.
+
+    LOGS is what the service wrote on stderr, gzipped or not; LABELS is CSV, JSON, JSON lines or Parquet with the
+    columns prediction_id, label, row (of requests of several rows, from 0), and any that tell groups apart.
+    """
+    from modelcast_runtime import contract
+
+    from modelcast_builder import commands
+    from modelcast_builder import labels as labelled
+
+    report = commands.evaluate(bundle, logs, labels, os.environ)
+    click.echo(contract.encode(report).decode().rstrip() if as_json else labelled.page(report))
+
+
 def _deployed(_: click.Context, __: click.Parameter, text: str) -> str:
     from modelcast_builder.manifests.image_reference import is_reference
 

@@ -28,6 +28,7 @@ from modelcast_builder.source import Source, fetch
 
 if TYPE_CHECKING:
     from modelcast_builder import comparison, conformance
+    from modelcast_builder import labels as labelled
     from modelcast_builder import verify as verification
     from modelcast_builder.images import Engine
     from modelcast_builder.rebuild import Servable
@@ -203,6 +204,19 @@ def _golden_rows(variables: Mapping[str, str], work: Path) -> Callable[[Bundle],
         return smoke.check(serving, bundle.root, work / "nowhere", None, build_variables.handed(variables, None))
 
     return ask
+
+
+def evaluate(bundle: Path, logs: Path, labels: Path, variables: Mapping[str, str]) -> "labelled.Report":
+    """Hold logged answers to labels that came later, measured in the model's own environment."""
+    from modelcast_builder import labels as labelled
+
+    opened, reporter = open_bundle(bundle), _reporter()
+    labelled.check(opened.manifest)
+    with reporter.step("environment"):
+        measuring = environment.of_model(opened, build_settings(variables))
+    with tempfile.TemporaryDirectory(prefix="modelcast-") as folder:
+        question = labelled.Question(bundle=opened, logs=logs, labels=labels)
+        return labelled.evaluate(question, measuring, Path(folder).resolve(), build_variables.handed(variables, None))
 
 
 def check(server: "conformance.Server", model: str | None, example: Path | None) -> "conformance.Report":

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults, Task
+from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults, Share, Task
 
 from modelcast_builder.inside.messages import Drift as AskedDrift
 from modelcast_builder.inside.messages import InputOverride
@@ -154,12 +154,18 @@ class LimitsSection(Limits, frozen=True, kw_only=True):
 
 
 class ServiceSection(Section, frozen=True, kw_only=True):
-    """Further settings of the service. Not built yet."""
+    """Further settings of the service."""
 
     cors: tuple[str, ...] = ()
+    """Not built yet."""
     token_file: str | None = None
+    """Not built yet."""
     metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    """Not built yet."""
+    log_predictions: Share | None = None
+    """Share of requests whose predictions are logged, to be joined with labels; 0, or 1 with `log_values`."""
     log_values: bool = False
+    """Whether the rows that were sent are logged with them."""
 
 
 class Build(Section, frozen=True, kw_only=True):
@@ -210,18 +216,25 @@ class Document(Section, frozen=True, kw_only=True):
     gates: Gates | None = None
     drift: Drift = Drift()
     limits: LimitsSection = LimitsSection()
-    service: ServiceSection | None = None
+    service: ServiceSection = ServiceSection()
     build: Build = Build()
 
     @property
     def service_defaults(self) -> ServiceDefaults:
         """The service's settings that are sealed with the model."""
-        return ServiceDefaults(extra_inputs=self.extra_inputs, limits=self.limits.sealed())
+        return ServiceDefaults(
+            extra_inputs=self.extra_inputs,
+            limits=self.limits.sealed(),
+            log_predictions=self.service.log_predictions,
+            log_values=self.service.log_values,
+        )
 
     def not_built(self) -> tuple[str, ...] | None:
         """The path of the first key that is valid, and that this version does not build yet."""
         later = {
-            ("service",): self.service is not None,
+            ("service", "cors"): bool(self.service.cors),
+            ("service", "token_file"): self.service.token_file is not None,
+            ("service", "metrics_port"): self.service.metrics_port is not None,
             ("limits", "queue"): self.limits.queue is not None,
             ("limits", "deadline_s"): self.limits.deadline_s is not None,
         }

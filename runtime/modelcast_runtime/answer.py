@@ -71,7 +71,12 @@ def new_prediction_id() -> str:
     )
 
 
+def crockford(number: int, digits: int) -> str:
+    """The number in Crockford's base 32, whose digits sort as their numbers do."""
+    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(5 * (digits - 1), -1, -5)])
+
+
 @lru_cache(maxsize=1)
 def _second(elapsed: int) -> str:
     """The eight characters that 1,024 milliseconds share."""
-    return "".join([_CROCKFORD[elapsed >> shift & 31] for shift in range(35, -1, -5)])
+    return crockford(elapsed, 8)

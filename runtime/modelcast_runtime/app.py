@@ -18,6 +18,7 @@ from modelcast_runtime.lane import Lane
 from modelcast_runtime.object_lane import ObjectLane, RowsRefused
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.pages import create_pages
+from modelcast_runtime.prediction_log import PredictionLog, create_prediction_log
 from modelcast_runtime.scoring import create_scoring
 from modelcast_runtime.settings import Settings
 from modelcast_runtime.store import Store
@@ -37,21 +38,28 @@ def create_app(
     """
     observer = Observer(store, bundle.manifest)
     dialects = tuple(create_dialects(bundle, settings))
+    predictions = create_prediction_log(bundle.manifest, settings, None if isinstance(scorer, OwnPredict) else scorer)
     if isinstance(scorer, OwnPredict):
         scorer.start()
-        golden_rows, lanes = 0, _of_own_code(bundle, scorer, dialects, observer, settings)
+        golden_rows, lanes = 0, _of_own_code(bundle, scorer, dialects, observer, settings, predictions)
     else:
         golden_rows = golden.replay(bundle, scorer)
         scoring = create_scoring(scorer, observer, create_folding(bundle, scorer, observer))
-        lanes = {path: Lane(one, scoring, observer, settings) for one in dialects for path in one.paths}
+        lanes = {path: Lane(one, scoring, observer, settings, predictions) for one in dialects for path in one.paths}
     health = Health(golden_rows=golden_rows, is_draining=is_draining)
     pages = create_pages(bundle, store, health, settings, scoring_paths=tuple(lanes))
-    return Router(lanes, cast(Application, WSGIMiddleware(cast(Any, pages))), observer)
+    flush = predictions.flush if predictions is not None else lambda _: None
+    return Router(lanes, cast(Application, WSGIMiddleware(cast(Any, pages))), observer, flush)
 
 
 def _of_own_code(
-    bundle: Bundle, own: OwnPredict, dialects: tuple[Dialect, ...], observer: Observer, settings: Settings
+    bundle: Bundle,
+    own: OwnPredict,
+    dialects: tuple[Dialect, ...],
+    observer: Observer,
+    settings: Settings,
+    predictions: PredictionLog | None,
 ) -> dict[str, Application]:
     """An object in on `/predict`; no protocol of rows."""
     refused = {path: RowsRefused(one, observer, settings) for one in dialects for path in one.paths}
-    return {**refused, PATH: ObjectLane(bundle, own, observer, settings)}
+    return {**refused, PATH: ObjectLane(bundle, own, observer, settings, predictions)}

@@ -42,11 +42,18 @@ async def respond(send: Send, response: Response) -> None:
 class Router:
     """One dictionary look-up: a POST to a lane's path is scored, the rest are pages."""
 
-    def __init__(self, lanes: Mapping[str, Application], pages: Application, observer: Observer) -> None:
-        """`lanes` maps a path to the lane that answers POST on it."""
+    def __init__(
+        self,
+        lanes: Mapping[str, Application],
+        pages: Application,
+        observer: Observer,
+        flush: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """`lanes` maps a path to the lane that answers POST on it; `flush` writes what is still kept."""
         self._lanes = lanes
         self.direct: Mapping[str, Any] = {path: lane.take for path, lane in lanes.items() if hasattr(lane, "take")}
         """What answers a whole request to a lane's path without this: `direct.Take`."""
+        self.flush = flush
         self._pages = pages
         self._observer = observer
 

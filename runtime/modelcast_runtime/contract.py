@@ -235,6 +235,7 @@ class Compilation(Contract, frozen=True, kw_only=True):
     """The forest at the end of a native model, by its class, where it is proven that it may be asked tree by tree."""
 
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Arrival = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
 
 
@@ -261,6 +262,10 @@ class ServiceDefaults(Contract, frozen=True, kw_only=True):
 
     extra_inputs: Literal["refuse", "ignore"] = "refuse"
     limits: Limits = Limits()
+    log_predictions: Share | None = None
+    """Of the requests, which are logged with their answers; None: all where `log_values`, else none."""
+    log_values: bool = False
+    """Whether what was sent is logged with them."""
 
 
 class Example(Contract, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from modelcast_runtime import answer, body, problems
 from modelcast_runtime.asgi import Receive, Response, Scope, Send, respond
 from modelcast_runtime.dialects import Asked, Dialect, Request
 from modelcast_runtime.observe import Observer
+from modelcast_runtime.prediction_log import PredictionLog
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.request_id import CURRENT
 from modelcast_runtime.scope import PROTOCOL, ROWS
@@ -61,10 +62,18 @@ class BaseLane(ABC):
 class Lane(BaseLane):
     """Answers one dialect's POSTs for one bundle in one worker."""
 
-    def __init__(self, dialect: Dialect, scoring: Scoring, observer: Observer, settings: Settings) -> None:
-        """All lanes of a worker share the `scoring`."""
+    def __init__(
+        self,
+        dialect: Dialect,
+        scoring: Scoring,
+        observer: Observer,
+        settings: Settings,
+        predictions: PredictionLog | None = None,
+    ) -> None:
+        """All lanes of a worker share the `scoring`, and the log of `predictions` where there is one."""
         super().__init__(dialect, observer, settings)
         self._scoring = scoring
+        self._predictions = predictions
 
     def take(self, request: Request, reply: Callable[[Response], None]) -> None:
         """Answer a request that is whole (its body as it was sent), without a coroutine.
@@ -131,4 +140,8 @@ class Lane(BaseLane):
     def _written(self, outcome: Outcome, asked: Asked) -> Response:
         if isinstance(outcome, Failed):
             raise outcome.problem(asked.rows) from outcome.error
-        return self._dialect.write(outcome, asked, answer.new_prediction_id())
+        identity = answer.new_prediction_id()
+        response = self._dialect.write(outcome, asked, identity)
+        if self._predictions is not None:
+            self._predictions.rows(self._dialect.name, identity, asked.rows.columns, outcome)
+        return response

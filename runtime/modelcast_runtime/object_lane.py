@@ -17,6 +17,7 @@ from modelcast_runtime.dialects.own import Own, answered, wanted_of
 from modelcast_runtime.formats.python import OwnPredict, PredictError
 from modelcast_runtime.lane import BaseLane
 from modelcast_runtime.observe import Observer
+from modelcast_runtime.prediction_log import PredictionLog
 from modelcast_runtime.scope import ROWS
 from modelcast_runtime.settings import Settings
 
@@ -29,11 +30,19 @@ _ONE_THREAD = 1
 class ObjectLane(BaseLane):
     """Answers `POST /predict` of a bundle whose model is code."""
 
-    def __init__(self, bundle: Bundle, own: OwnPredict, observer: Observer, settings: Settings) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        own: OwnPredict,
+        observer: Observer,
+        settings: Settings,
+        predictions: PredictionLog | None = None,
+    ) -> None:
         """`own` has been started."""
         super().__init__(Own(bundle.manifest, settings), observer, settings)
         self._manifest = bundle.manifest
         self._own = own
+        self._predictions = predictions
         self._threads = ThreadPoolExecutor(_ONE_THREAD, thread_name_prefix="score")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
@@ -45,7 +54,10 @@ class ObjectLane(BaseLane):
         scope[ROWS] = 1
         encoded = await self._ask(asked)
         self._observer.scored(1, _NO_CLASSES, {}, {})
-        return answered(self._manifest, answer.new_prediction_id(), encoded)
+        identity = answer.new_prediction_id()
+        if self._predictions is not None:
+            self._predictions.answer(self._dialect.name, identity, asked, encoded)
+        return answered(self._manifest, identity, encoded)
 
     async def _ask(self, asked: dict[str, Any]) -> bytes:
         def ask() -> bytes:

@@ -40,6 +40,10 @@ class Settings:
     metrics_prefix: str
     """Under which nachlass' metrics are told too; empty where they are not."""
     log_access: Literal["off", "json"]
+    log_predictions: float
+    """The share of requests whose answers are logged."""
+    log_values: bool
+    """Whether the rows that were sent are in those lines too."""
     invocations: Literal["mlflow", "sagemaker"]
     """Whose `/invocations` and `/ping` these are."""
     vertex_health: str
@@ -76,6 +80,17 @@ def _seconds(low: float, high: float) -> Kind:
         return float(text)
 
     return Kind(f"seconds from {low:g} to {high:g}", "a number of seconds", read)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:  # NaN too
+        raise ValueError
+    return share
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
 
 
 def _word(*words: str) -> Kind:
@@ -135,6 +150,8 @@ class Setting:
     default: str
     meaning: str
     kind: Kind
+    is_detail: bool = False
+    """Whether the row before it says in README what there is to say."""
 
 
 _LIMITS = {limit.name: limit for limit in msgspec.structs.fields(Limits)}
@@ -198,6 +215,23 @@ SETTINGS: tuple[Setting, ...] = (
         kind=_word("off", "json"),
     ),
     Setting(
+        key="service.log_predictions",
+        env=("MODELCAST_SERVICE_LOG_PREDICTIONS",),
+        default="0",
+        meaning="share of requests, 0 to 1, whose predictions are logged as JSON on stderr, for `modelcast evaluate`; "
+        "`MODELCAST_SERVICE_LOG_VALUES=true` adds the rows that were sent, which are never there else",
+        kind=Kind("a share from 0 to 1", "one like 0.05", _share),
+    ),
+    Setting(
+        key="service.log_values",
+        env=("MODELCAST_SERVICE_LOG_VALUES",),
+        default="false",
+        meaning="whether those lines hold the rows that were sent; where it is `true` and no share is given, all "
+        "requests are logged",
+        kind=Kind("true or false", "one of them", _truth),
+        is_detail=True,
+    ),
+    Setting(
         key="invocations",
         env=("MODELCAST_INVOCATIONS",),
         default="mlflow",
@@ -225,6 +259,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="from workers and payload",
         meaning="requests at a time that SageMaker's batch transform is advised (`/execution-parameters`)",
         kind=_whole(1, 100, "a number of requests"),
+        is_detail=True,
     ),
     Setting(
         key="batch.strategy",
@@ -232,6 +267,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="MULTI_RECORD",
         meaning="whether it puts several records into a request",
         kind=_word("MULTI_RECORD", "SINGLE_RECORD"),
+        is_detail=True,
     ),
     Setting(
         key="batch.payload_mb",
@@ -239,6 +275,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="from the largest body",
         meaning="megabytes of a request, for it",
         kind=_whole(0, 100, "a number of megabytes"),
+        is_detail=True,
     ),
 )
 
@@ -255,6 +292,7 @@ def read_settings(
     given: dict[str, Any] = {row.key: _given(row, env, flags) for row in SETTINGS}
     limits = {row.key.partition(".")[2]: given[row.key] for row in SETTINGS if row.key.startswith("limits.")}
     table = {row.key: row.default for row in SETTINGS}
+    log_values = _first(given["service.log_values"], sealed.log_values)
     return Settings(
         host=given["host"] or table["host"],
         port=int(table["port"]) if given["port"] is None else given["port"],
@@ -265,6 +303,8 @@ def read_settings(
         extra_inputs=given["extra_inputs"] or sealed.extra_inputs,
         metrics_prefix=given["metrics_prefix"] or "",
         log_access=given["log_access"] or "off",
+        log_predictions=_first(given["service.log_predictions"], sealed.log_predictions, 1.0 if log_values else 0.0),
+        log_values=log_values,
         invocations=given["invocations"] or "mlflow",
         vertex_health=given["vertex.health"] or "",
         vertex_predict=given["vertex.predict"] or "",
@@ -272,6 +312,11 @@ def read_settings(
         batch_strategy=given["batch.strategy"] or "MULTI_RECORD",
         batch_payload_mb=given["batch.payload_mb"],
     )
+
+
+def _first(*values: Any) -> Any:
+    """The first that is given at all."""
+    return next(value for value in values if value is not None)
 
 
 def _given(row: Setting, env: Mapping[str, str], flags: Mapping[str, object]) -> object:
@@ -287,7 +332,7 @@ def _given(row: Setting, env: Mapping[str, str], flags: Mapping[str, object]) ->
 def _read(row: Setting, name: str, text: str, undo: str) -> object:
     try:
         return row.kind.read(text)
-    except ValueError:
+    except (ValueError, KeyError):
         message = f'{name}: expected {row.kind.expected}, got "{text}". {undo} or give {row.kind.example}'
         raise SettingsError(message) from None
 
@@ -304,6 +349,8 @@ def settings_table() -> str:
     """The rows of README's table, in Markdown."""
     lines = ["| setting | environment | flag | default | meaning |", "|---|---|---|---|---|"]
     for row in SETTINGS:
+        if row.is_detail:
+            continue
         env = ", ".join(f"`{name}`" for name in row.env)
         flag = f"`{row.flag}`" if row.flag else ""
         default = row.default if " " in row.default else f"`{row.default}`"

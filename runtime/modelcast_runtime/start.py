@@ -27,7 +27,7 @@ def serve(root: Path, flags: Mapping[str, object]) -> int:
         app = create_app(
             bundle, scorer, store=cast(Store, worker.store), settings=settings, is_draining=worker.draining.is_set
         )
-        worker.observe, worker.direct = app.refused, app.direct
+        worker.observe, worker.direct, worker.flush = app.refused, app.direct, app.flush
         return app
 
     def make_store(slots: int) -> Store:

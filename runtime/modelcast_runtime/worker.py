@@ -28,6 +28,8 @@ RETIRE_S = 0.25
 """How long a worker that leaves alone still accepts: as long as the word may take that the whole service stops."""
 ADOPT_S = 0.05
 """What the event loop accepted right before it stopped listening becomes a connection of ours some turns later."""
+FLUSH_S = 5.0
+"""How long a worker that leaves waits at the most for its last predictions to be in the log."""
 HANDSHAKE_S = 0.1
 """How long a handshake that has begun may take until its connection is in the listener's queue."""
 
@@ -127,7 +129,7 @@ class Duty:
 
 
 class ScoringWorker(ASGIWorker):  # type: ignore[misc]
-    """`make_app` gets this object, uses `slot`, `store` and `draining`, and may set `observe` and `direct`."""
+    """`make_app` gets this object, uses `slot`, `store` and `draining`, and may set `observe`, `direct`, `flush`."""
 
     def __init__(self, *args: object) -> None:
         """Runs in the master, right before the fork."""
@@ -140,6 +142,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         self.slot = duty.store.claim()
         self.observe: Callable[[int], None] = lambda _code: None
         self.direct: Mapping[str, Take] = {}
+        self.flush: Callable[[float], None] = lambda _seconds: None
         self.connections: set[ScoringProtocol] = set()
         self.is_closing = False
         self._stopping = asyncio.Event()
@@ -246,6 +249,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         if self.connections:
             self._quick_shutdown = True
             self.log.warning("%d connections were cut off", len(self.connections))
+        self.flush(min(FLUSH_S, max(until - self.loop.time(), 0.0)))
 
     async def _linger(self, until: float) -> None:
         """Accept for as long as clients may not have heard: every answer closes its connection meanwhile."""

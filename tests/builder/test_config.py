@@ -332,7 +332,9 @@ def test_the_settings_of_the_service_are_what_is_written_and_else_its_own_defaul
 
 
 LATER = {
-    "service: {cors: [a]}": "service",
+    "service: {cors: [a]}": "service.cors",
+    "service: {log_values: true, token_file: tokens}": "service.token_file",
+    "service: {metrics_port: 9090}": "service.metrics_port",
     "limits: {rows: 3, queue: 4}": "limits.queue",
     "limits: {deadline_s: 4}": "limits.deadline_s",
 }

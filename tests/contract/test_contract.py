@@ -124,6 +124,8 @@ services = st.builds(
     ServiceDefaults,
     extra_inputs=st.sampled_from(["refuse", "ignore"]),
     limits=st.builds(Limits, rows=st.integers(1, 9)),
+    log_predictions=st.none() | st.floats(0, 1),
+    log_values=st.booleans(),
 )
 records = st.builds(FileRecord, path=texts, sha256=texts, size=st.integers(0, 2**40))
 manifests = st.builds(

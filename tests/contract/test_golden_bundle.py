@@ -84,6 +84,8 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
     assert printed.pop("parameters") == {}
     assert (printed.pop("training"), printed["signature"].pop("largest")) == (None, None)
     assert printed.pop("gates") == []
+    service = printed["service"]
+    assert (service.pop("log_predictions"), service.pop("log_values")) == (None, False)
     evaluation = printed["evaluation"]
     assert [evaluation.pop(key) for key in ("slices", "gaps", "confusion", "curves")] == [[]] * 4
     compilation = printed["compilation"]

@@ -35,7 +35,10 @@ def errors(content: Any) -> list[str]:
 
 def read(folder: Path, content: dict[str, Any]) -> Config:
     """The document as this version reads it: on this Python, without what is not built yet."""
-    built = {key: value for key, value in content.items() if key not in ("drift", "service")}
+    built = {key: value for key, value in content.items() if key != "drift"}
+    if "service" in built:
+        later = ("cors", "token_file", "metrics_port")
+        built["service"] = {key: value for key, value in built["service"].items() if key not in later}
     if "limits" in built:
         later = ("queue", "deadline_s")
         built["limits"] = {key: value for key, value in built["limits"].items() if key not in later}

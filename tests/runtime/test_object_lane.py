@@ -159,6 +159,21 @@ def test_the_object_goes_in_and_the_answer_comes_back_as_it_is(client: Any) -> N
     assert client("POST", "/predict", {"ask": "word", "key": "a"}).json()["call"] == 2, "without a Content-Type"
 
 
+@pytest.mark.parametrize("switch", ["LOG_PREDICTIONS", "LOG_VALUES"])
+def test_in_the_log_of_predictions_what_goes_in_and_what_comes_back_are_values(
+    make_code: MakeCode, make_client: MakeClient, capsys: pytest.CaptureFixture[str], switch: str
+) -> None:
+    logged = make_client(make_code(), env={f"MODELCAST_SERVICE_{switch}": {"LOG_VALUES": "true"}.get(switch, "1")})
+    answer = ask(logged, ask="word", key="a")
+    logged.app.flush(300)
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    told = {"rows": 1, "prediction_id": answer.headers["prediction-id"]}
+    if switch == "LOG_VALUES":
+        told |= {"first_row": 0, "predictions": [answer.json()], "values": {"ask": "word", "key": "a"}}
+    known = ("time", "level", "logger", "model", "version", "protocol", "request_id")
+    assert {name: value for name, value in line.items() if name not in known} == told
+
+
 def test_what_json_does_not_know_is_plain_or_null(client: Any) -> None:
     assert ask(client, ask="numbers").json() == {
         "array": [[1.5, None], [None, 2.0]], "scalar": 0.5, "whole": 7, "flag": True, "none": None, "3": "three",

@@ -58,8 +58,8 @@ def of_file(path: Path, signature: Signature, environment: Environment, work: Pa
     kind = path.suffix.lower()
     if kind == ".csv":
         return Rows(told=path.name, file=path, columns=_csv(path))
-    source = _from_parquet(path, environment, work) if kind == ".parquet" else path
-    columns = _json(source, [column.name for column in signature.inputs]) if signature.takes_rows else None
+    source = from_parquet(path, environment, work) if kind == ".parquet" else path
+    columns = columns_of_json(source, [column.name for column in signature.inputs]) if signature.takes_rows else None
     # What is in no form is asked as it is: the runtime has the words for what is wrong with it.
     return Rows(told=path.name, file=_written(columns, work) if columns else source, columns=columns or {})
 
@@ -78,7 +78,7 @@ def _csv(path: Path) -> dict[str, list[str | None]]:
     return {name: [record[at] or None for record in records] for at, name in enumerate(names)}
 
 
-def _from_parquet(path: Path, environment: Environment, work: Path) -> Path:
+def from_parquet(path: Path, environment: Environment, work: Path, step: str = STEP) -> Path:
     """The file as JSON, read where the model's libraries are."""
     file = work / "parquet.json"
     command = [str(environment.python), "-I", "-c", _PARQUET, str(path.absolute()), str(file)]
@@ -86,15 +86,15 @@ def _from_parquet(path: Path, environment: Environment, work: Path) -> Path:
         done = own_process.run(command, cwd=work, env={})
     except subprocess.TimeoutExpired as error:
         raise BuildError(
-            STEP, f"{path.name} is not read within {error.timeout:g} seconds", "Give the rows as CSV"
+            step, f"{path.name} is not read within {error.timeout:g} seconds", "Give the rows as CSV"
         ) from error
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"{path.name} cannot be read"])[-1]
-        raise BuildError(STEP, said.partition(";")[0], "Give the rows as CSV")
+        raise BuildError(step, said.partition(";")[0], "Give the rows as CSV")
     return file
 
 
-def _json(path: Path, names: Sequence[str]) -> dict[str, list[Any]] | None:
+def columns_of_json(path: Path, names: Sequence[str]) -> dict[str, list[Any]] | None:
     """The columns of any form that a request has; None where it is in none."""
     try:
         document = json.loads(path.read_bytes())

@@ -4,7 +4,7 @@ The ruling file -> `read_environment` -> `resolve` -> Lock -> `create` -> Enviro
 keeps of it: `lock_text` and `parse_lock`. `vendor` ends with a folder of wheels instead.
 """
 
-from modelcast_builder.environment.bundled import of_bundle
+from modelcast_builder.environment.bundled import of_bundle, of_model
 from modelcast_builder.environment.changes import check_unchanged
 from modelcast_builder.environment.converter import Converter, NoConverter, make_converter
 from modelcast_builder.environment.lock import Lock, lock_of, lock_text, parse_lock
@@ -30,6 +30,7 @@ __all__ = [
     "lock_text",
     "make_converter",
     "of_bundle",
+    "of_model",
     "parse_lock",
     "prepare",
     "read_environment",

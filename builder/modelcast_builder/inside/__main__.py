@@ -9,9 +9,9 @@ from pathlib import Path
 _PACKAGE = "modelcast_inside"
 _HERE = Path(__file__).resolve().parent
 # Modules of this package with `main(arguments) -> int`; imported only when asked for.
-_TASKS = ("kernel", "assemble", "describe", "evaluate", "convert")
+_TASKS = ("kernel", "assemble", "describe", "evaluate", "labelled", "convert")
 # Those that are done when they have written their answer; a notebook's own threads may have work to finish.
-_ANSWERING = ("assemble", "describe", "evaluate", "convert")
+_ANSWERING = ("assemble", "describe", "evaluate", "labelled", "convert")
 
 
 def main(arguments: list[str]) -> int:

@@ -166,8 +166,25 @@ class EvaluateRequest(Contract, frozen=True, kw_only=True):
     """Columns whose values tell groups of rows."""
 
 
+class LabelledRequest(Contract, frozen=True, kw_only=True):
+    """Hold answers that a service gave against what was right; all lists have one entry a row."""
+
+    data: str
+    """Where the labels come from, as the report says it."""
+    classes: tuple[Label, ...] | None = None
+    """None: the answers are numbers."""
+    predicted: tuple[float, ...]
+    """Of a classifier the positions among its classes."""
+    true: tuple[float, ...]
+    """In the form of `predicted`."""
+    probabilities: tuple[tuple[float, ...], ...] | None = None
+    """By class; None where not every row has them."""
+    groups: dict[str, tuple[str, ...]]
+    """Column -> the group of each row."""
+
+
 class Evaluated(Contract, frozen=True, kw_only=True):
-    """The answer to an `EvaluateRequest`."""
+    """The answer to an `EvaluateRequest` or a `LabelledRequest`."""
 
     evaluation: Evaluation
     absent: dict[str, str]
