@@ -3,7 +3,7 @@ PYTHON ?= python3
 SHELL := /bin/bash
 READY := .venv/ready
 
-.PHONY: help setup demo check test bench e2e e2e-cluster matrix image wheelhouse docs pictures lock clean
+.PHONY: help setup demo check test bench fuzz e2e e2e-cluster matrix image wheelhouse docs pictures lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +41,9 @@ matrix: $(READY) ## scikit-learn 1.3 to newest x six kinds of models x three for
 bench: $(READY) ## modelcast beside other servers, 45 minutes (wrk, by apt); ARGS="--models forest --seconds 2" for less
 	@tools/apt-install.sh wrk
 	@.venv/bin/python -m tests.bench $(ARGS)
+
+fuzz: $(READY) ## 100,000 mutations of valid artifacts through the audit, and what it lets through; ARGS="5000 --seed 1"
+	@.venv/bin/python -m tests.bench.mutations $(ARGS)
 
 image: $(READY) ## modelcast-builder and modelcast-runtime, by the engine that runs (BASE_IMAGE=... for another base)
 	@tools/image.sh modelcast-builder modelcast-runtime

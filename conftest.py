@@ -10,10 +10,10 @@ settings.load_profile("any-machine")
 # They make environments of other versions, clone and train: `make e2e` runs them, `make test` has five minutes.
 LONG = {
     "test_artifact_kinds.py",
-    "test_challenger.py",
     "test_audited_estimators.py",
-    "test_check.py",
     "test_breaking_rows.py",
+    "test_challenger.py",
+    "test_check.py",
     "test_command_line.py",
     "test_compiled_models.py",
     "test_configured.py",
@@ -26,6 +26,7 @@ LONG = {
     "test_init.py",
     "test_install.py",
     "test_kinds.py",
+    "test_mutations.py",
     "test_nachlass.py",
     "test_notebook_conventions.py",
     "test_offline.py",
@@ -35,8 +36,8 @@ LONG = {
     "test_reproducible.py",
     "test_serve_watch.py",
     "test_unseen.py",
-    "test_v2_clients.py",
     "test_v1_clients.py",
+    "test_v2_clients.py",
     "test_wheelhouse.py",
 }
 

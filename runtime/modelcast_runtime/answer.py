@@ -1,6 +1,5 @@
 """Scores become the answer of `POST /predict`: strict JSON, with labels of the model's own type."""
 
-import os
 import time
 from collections.abc import Collection
 from functools import lru_cache
@@ -11,6 +10,7 @@ import orjson
 
 from modelcast_runtime.columns import Scores
 from modelcast_runtime.contract import Signature, Wanted, label_text
+from modelcast_runtime.entropy import random_bytes
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
@@ -61,12 +61,17 @@ def plain(value: object) -> object:
 
 def new_prediction_id() -> str:
     """Make a ULID: 26 characters that sort by the millisecond; 80 of its 128 bits are random."""
-    random = os.urandom(10)
-    high, low = int.from_bytes(random[:5]), int.from_bytes(random[5:])
-    tens = (high >> 30, high >> 20, high >> 10, high, low >> 30, low >> 20, low >> 10, low)
-    return _moment(time.time_ns() // 1_000_000) + "".join([_PAIRS[ten & 1023] for ten in tens])
+    now = time.time_ns() // 1_000_000
+    random = random_bytes()
+    high, low = int.from_bytes(random[:5]), int.from_bytes(random[5:10])
+    return (
+        f"{_second(now >> 10)}{_PAIRS[now & 1023]}"
+        f"{_PAIRS[high >> 30]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}{_PAIRS[high & 1023]}"
+        f"{_PAIRS[low >> 30]}{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
+    )
 
 
 @lru_cache(maxsize=1)
-def _moment(milliseconds: int) -> str:
-    return "".join([_CROCKFORD[milliseconds >> shift & 31] for shift in range(45, -1, -5)])
+def _second(elapsed: int) -> str:
+    """The eight characters that 1,024 milliseconds share."""
+    return "".join([_CROCKFORD[elapsed >> shift & 31] for shift in range(35, -1, -5)])

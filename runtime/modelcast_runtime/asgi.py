@@ -1,9 +1,8 @@
 """Sends scoring POSTs to their lanes and everything else to the pages; the ASGI words used by both."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.problems import CONTENT_TYPE, Problem
@@ -14,8 +13,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(NamedTuple):
     """A whole answer; `content-length` is added when it is sent."""
 
     status: int

@@ -5,6 +5,7 @@ checks look at whole columns at once: only a column that fails is walked, for th
 """
 
 import re
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -264,11 +265,12 @@ def _matrix(table: Table, plan: _Plan) -> np.ndarray | None:
 
 def _cells(rows: Sequence[list[Any]], width: int) -> np.ndarray | None:
     """Rows without texts, booleans and nulls, which would become numbers; None where a cell is no number."""
-    try:
-        cells = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
-    except (TypeError, ValueError, OverflowError):
+    cells = np.empty((len(rows), width))
+    try:  # numpy takes half as long again for the same
+        struct.pack_into(f"{cells.size}d", cells.data, 0, *chain.from_iterable(rows))
+    except (struct.error, OverflowError):
         return None  # a container among the numbers, or a number beyond 64 bits
-    return cells.reshape(len(rows), width)
+    return cells
 
 
 def _floats(table: Table, plan: _Plan) -> dict[int, np.ndarray]:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 
 from modelcast_runtime import answer, body, problems
@@ -18,9 +17,6 @@ from modelcast_runtime.scoring import Failed, Outcome, Scoring
 from modelcast_runtime.settings import Settings
 
 _log = logging.getLogger("modelcast")
-
-# Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
-DECODED_INLINE = 65_536
 
 
 class BaseLane(ABC):
@@ -104,7 +100,7 @@ class Lane(BaseLane):
         try:
             self._dialect.glance(request.headers, request.query)
             content = body.inflated(request.body, request.headers, self._settings.limits.body_bytes)
-            whole = request if content is request.body else replace(request, body=content)
+            whole = request if content is request.body else request._replace(body=content)
             if self._is_slow(whole):
                 self._read_beside(whole).add_done_callback(submit)
                 return
@@ -127,7 +123,7 @@ class Lane(BaseLane):
         return await self._read_beside(request) if self._is_slow(request) else self._dialect.read(request)
 
     def _is_slow(self, request: Request) -> bool:
-        return len(request.body) > DECODED_INLINE or self._dialect.is_slow(request.headers)
+        return self._dialect.is_slow(request.headers, len(request.body))
 
     def _read_beside(self, request: Request) -> asyncio.Future[Asked]:
         return asyncio.get_running_loop().run_in_executor(self._scoring.threads, self._dialect.read, request)

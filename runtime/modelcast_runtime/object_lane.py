@@ -12,9 +12,10 @@ import orjson
 from modelcast_runtime import answer, body, payload, problems
 from modelcast_runtime.asgi import Receive, Response, Scope
 from modelcast_runtime.bundle import Bundle
+from modelcast_runtime.dialects import DECODED_INLINE
 from modelcast_runtime.dialects.own import Own, answered, wanted_of
 from modelcast_runtime.formats.python import OwnPredict, PredictError
-from modelcast_runtime.lane import DECODED_INLINE, BaseLane
+from modelcast_runtime.lane import BaseLane
 from modelcast_runtime.observe import Observer
 from modelcast_runtime.scope import ROWS
 from modelcast_runtime.settings import Settings

@@ -7,7 +7,7 @@ import codecs
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -17,8 +17,7 @@ from modelcast_runtime.contract import Cell, Signature
 from modelcast_runtime.problems import Problem, describe, member, quoted
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A request's rows, where they stood, and by input how many values were unseen or missing (no zeros)."""
 
     columns: Columns

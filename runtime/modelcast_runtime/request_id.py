@@ -1,9 +1,10 @@
 """The id under which a request is found again in the logs: the caller's own where it is a plain one, else a new one."""
 
-import os
 import re
 from collections.abc import Iterable
 from contextvars import ContextVar
+
+from modelcast_runtime.entropy import random_bytes
 
 HEADER = "X-Request-Id"
 CURRENT: ContextVar[str] = ContextVar("request_id", default="")
@@ -24,4 +25,4 @@ def of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def new() -> str:
     """32 hexadecimal digits, random: what W3C Trace Context calls a trace-id."""
-    return os.urandom(16).hex()
+    return random_bytes().hex()

@@ -8,10 +8,10 @@ Nobody waits while the model is idle. `docs/decisions/0010` says which models ar
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelcast_runtime import problems
 from modelcast_runtime.columns import Columns, Scores
@@ -53,8 +53,7 @@ Done = Callable[[Outcome], None]
 """Called once, on the event loop; it raises nothing."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Waiting:
+class Waiting(NamedTuple):
     """One request's rows, and whom to tell."""
 
     rows: Decoded
@@ -187,8 +186,10 @@ class GatheredScoring(Scoring):
         loop.run_in_executor(self.threads, scored, self._scorer, batch).add_done_callback(ended)
 
 
-def _shared(waiting: Iterable[Waiting], most_rows: int) -> list[list[Waiting]]:
+def _shared(waiting: Sequence[Waiting], most_rows: int) -> list[list[Waiting]]:
     """Who may share a call: what asks for the same outputs, of so many rows together, in the order of arrival."""
+    if len(waiting) == 1:
+        return [[*waiting]]
     batches: list[list[Waiting]] = []
     open_ones: dict[frozenset[Wanted], tuple[list[Waiting], int]] = {}
     for one in waiting:

@@ -3,6 +3,7 @@
 import array
 import asyncio
 import contextlib
+import gc
 import mmap
 import os
 import signal
@@ -29,6 +30,9 @@ ADOPT_S = 0.05
 """What the event loop accepted right before it stopped listening becomes a connection of ours some turns later."""
 HANDSHAKE_S = 0.1
 """How long a handshake that has begun may take until its connection is in the listener's queue."""
+
+GARBAGE = 10_000
+"""Objects between two searches for cycles, where Python has 700: else each large body, a list a row, begins some."""
 
 
 class Slots(Protocol):
@@ -154,6 +158,7 @@ class ScoringWorker(ASGIWorker):  # type: ignore[misc]
         if self.draining.is_set():
             sys.exit(0)
         self.store.use(self.slot)
+        gc.set_threshold(GARBAGE)
         try:
             with self._beating():
                 self.asgi = self.duty.make_app(self)

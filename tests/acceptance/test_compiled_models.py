@@ -105,6 +105,8 @@ def test_each_graph_that_is_wrong_on_purpose_is_refused(tried: Tried) -> None:
         "words beside letters of other alphabets": {True},
         "a boosting in 32 bits": {True},
         "the graphs that a build takes": {False},
+        "batches are sorted by what the trees ask most": {True},
+        "each tree of the forest has one vote": {True},
         "a changed threshold": {True},
     }
     assert len(told["a changed threshold"]) == 24

@@ -17,8 +17,8 @@ RUNTIME_MAY = {"a2wsgi", "flask", "gunicorn", "msgspec", "numpy", "orjson", "pro
 # What the model's own environment brings, imported where a model is at hand and never at import.
 OF_THE_MODEL = {"joblib", "onnxruntime", "pandas", "pyarrow", "sklearn"}
 BUILDER_MAY = {
-    "click", "jinja2", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "packaging", "rich",
-    "traitlets", "uv", "yaml",
+    "click", "jinja2", "jupyter_client", "modelcast_runtime", "msgspec", "nbclient", "nbconvert", "nbformat", "numpy", "packaging",
+    "rich", "traitlets", "uv", "yaml",
 }  # fmt: skip
 INSIDE_MAY = {
     "IPython", "ipykernel", "joblib", "modelcast_runtime", "msgspec", "numpy", "onnx", "pandas", "scipy", "skl2onnx",

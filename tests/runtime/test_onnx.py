@@ -12,7 +12,7 @@ from modelcast_runtime.bundle import BundleError, open_bundle
 from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Compilation, Wanted
 from modelcast_runtime.formats import load_scorer
-from modelcast_runtime.formats.onnx import OnnxScorer
+from modelcast_runtime.formats.onnx import SORTED_BY, OnnxScorer
 
 from tests.conftest import MODELS, MakeBundle, MakeClient
 
@@ -103,6 +103,41 @@ def test_a_label_is_the_first_of_those_as_likely_as_the_highest(make_bundle: Mak
         scores = scorer.score(rows, wanted)
         assert scores.predictions.tolist() == [0, 0, 2, 1]
         assert (scores.probabilities is None) == (not wanted)
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 1000])
+def test_rows_that_are_sorted_to_be_scored_are_answered_in_their_order(count: int) -> None:
+    trained = MODELS["compiled"]()
+    rows = np.random.default_rng(count).normal(size=(count, 2))
+    given, before = rows.copy(), Compilation(backend="onnxruntime", reason="")
+    for column in "01":
+        scorer = OnnxScorer(trained.content + sorted_by(column), trained.signature, before)
+        scores = scorer.score(Columns.of_matrix(("a", "b"), rows), frozenset({"predict_proba"}))
+        assert scores.predictions.tolist() == softmax(given).argmax(axis=1).tolist()
+        np.testing.assert_allclose(scores.probabilities, softmax(given), rtol=1e-12)
+    assert (rows == given).all()
+
+
+def test_a_batch_is_sorted_by_the_number_that_the_graph_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = MODELS["compiled"]()
+    scorer = OnnxScorer(
+        trained.content + sorted_by("1"), trained.signature, Compilation(backend="onnxruntime", reason="")
+    )
+    run, seen = scorer._run, list[np.ndarray]()
+    monkeypatch.setattr(scorer, "_run", lambda names, feed: seen.append(feed["rows"]) or run(names, feed))
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    scorer.score(Columns.of_matrix(("a", "b"), rows), frozenset())
+    assert (seen[0] == rows[np.argsort(rows[:, 1])]).all()
+
+
+def sorted_by(column: str) -> bytes:
+    """An entry of a graph's metadata, as it is appended to one: field 14, a key and a value."""
+    entry = b"\x0a" + _sized(SORTED_BY.encode()) + b"\x12" + _sized(column.encode())
+    return b"\x72" + _sized(entry)
+
+
+def _sized(content: bytes) -> bytes:
+    return bytes([len(content)]) + content
 
 
 def test_a_file_that_is_no_graph_is_a_line_for_the_operator(make_bundle: MakeBundle) -> None:

@@ -624,6 +624,24 @@ def reader(make_bundle: MakeBundle, *inputs: Column) -> Callable[..., dict[str, 
     return read
 
 
+@pytest.mark.parametrize(
+    ("bundle", "length", "size", "slow"),
+    [
+        ("pair", None, 65_536, False), ("pair", None, 65_537, True),
+        ("pair", b"150", 1_048_576, False), ("pair", b"150", 1_048_577, True),
+        ("pair", b"100000", 65_537, True), ("pair", b"-5", 65_537, True), ("pair", b"", 65_537, True),
+        ("frame", b"150", 65_537, True),
+    ],
+)  # fmt: skip
+def test_only_numbers_in_binary_may_be_many_without_a_thread(
+    make_bundle: MakeBundle, bundle: str, length: bytes | None, size: int, slow: bool
+) -> None:
+    manifest = open_bundle(make_bundle(bundle)).manifest
+    dialect = V2(manifest, read_settings({}, {}, manifest.service))
+    headers = {} if length is None else {b"inference-header-content-length": length}
+    assert dialect.is_slow(headers, size) is slow
+
+
 def test_booleans_times_and_whole_numbers_come_as_their_columns_have_them(make_bundle: MakeBundle) -> None:
     inputs = (
         Column(name="is_new", dtype="bool", nullable=True),

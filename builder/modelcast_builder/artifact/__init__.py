@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelcast_builder import source_tree
-from modelcast_builder.artifact import skops
-from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream
+from modelcast_builder.artifact import skops, skops_values, structures
+from modelcast_builder.artifact.compression import Span, UnreadableError, open_stream, read_spans
 from modelcast_builder.artifact.kinds import is_lfs_pointer, is_what_it_says, kind_of
 from modelcast_builder.artifact.mlflow import MlflowModel, read_mlmodel
 from modelcast_builder.artifact.replay import Replay, Seen, steps_for
+from modelcast_builder.artifact.structures import native
 from modelcast_builder.artifact.stubs import Global, Items, Made, is_by_value
 from modelcast_builder.errors import BuildError
 
@@ -104,7 +105,10 @@ def scan(path: Path, kind: str | None = None) -> Artifact:
     digest = source_tree.sha256_of(path)
     bare = Artifact(path=path, kind=kind, size=size, sha256=digest, digest=digest)
     readers = {"pickle": _pickled, "skops": _skopsed}
-    return readers[kind](bare) if kind in readers else bare
+    if kind in readers:
+        return readers[kind](bare)
+    native.check(path, kind)
+    return bare
 
 
 def lfs_pointer(step: str, name: str) -> BuildError:
@@ -130,6 +134,7 @@ def _logged(folder: Path) -> Artifact:
 def _skopsed(bare: Artifact) -> Artifact:
     try:
         schema = skops.read_schema(bare.path)
+        structures.check(bare.path, skops_values.objects(bare.path, schema.raw), skops_values.read_members)
     except skops.CORRUPT as error:
         problem = f"{bare.path.name} is no skops file that can be read: {_why(error)}"
         fix = "Write it again with skops.io.dump(model, path), and commit the whole file"
@@ -152,6 +157,7 @@ def _pickled(bare: Artifact) -> Artifact:
     try:
         with path.open("rb") as file:
             root = Replay(open_stream(file), seen).load()
+        structures.check(path, seen.made, read_spans)
     except UnreadableError as error:
         raise BuildError("artifact", f"{path.name} {error.problem}", error.fix) from None
     except CORRUPT as error:

@@ -183,9 +183,14 @@ def open_stream(file: io.BufferedReader) -> Stream:
             raise UnreadableError(problem, "Write it with joblib.dump(model, path, compress=3)")
     for magic, decompressor in _DECOMPRESSORS:
         if head.startswith(magic):
-            most = min(MOST_INFLATED, FEWEST_INFLATED + INFLATED_A_BYTE * size)
+            most = bound_for(size)
             return Stream(io.BufferedReader(_Capped(_Inflate(file, decompressor()), most), CHUNK), most, inflates(most))
     return Stream(file, size, EOFError())
+
+
+def bound_for(size: int) -> int:
+    """Bytes that a file of `size` bytes may inflate to."""
+    return min(MOST_INFLATED, FEWEST_INFLATED + INFLATED_A_BYTE * size)
 
 
 def inflates(most: int) -> ValueError:

@@ -62,6 +62,7 @@ def read_dtype(args: tuple[object, ...], state: object, record: bool) -> Dtype:
     else:
         read = _simple(code, order, size, record)
     _check_flags(read, flags)
+    _check_unit(read, state[8] if len(state) == 9 else None)
     return read
 
 
@@ -129,6 +130,22 @@ def dtype_of(made: object) -> Dtype:
     if not isinstance(found, Dtype):
         raise no_array("its dtype is none of numpy's")
     return found
+
+
+def _check_unit(dtype: Dtype, told: object) -> None:
+    """A time has a unit, without which numpy's load ends the process; nothing else has one."""
+    if dtype.code[0] not in "mM":
+        is_right = told is None or type(told) is dict
+    else:
+        unit = told[1] if type(told) is tuple and len(told) == 2 and type(told[0]) in (dict, type(None)) else None
+        is_right = (
+            type(unit) is tuple
+            and len(unit) == 4
+            and type(unit[0]) in (bytes, str)
+            and all(type(number) is int and number > 0 for number in unit[1:])
+        )
+    if not is_right:
+        raise no_dtype("its unit of time is none of numpy's")
 
 
 def _check_flags(dtype: Dtype, flags: int) -> None:

@@ -50,6 +50,8 @@ class Seen:
     odd: str | None = None
     """The first thing in it that no model needs: `holds ...`."""
     steps_left: int = MOST_STEPS
+    states: set[int] = field(default_factory=set)
+    """The dictionaries (by `id`, `made` keeps them) that were given as a state, and that nothing may change then."""
 
     def note(self, oddity: str) -> None:
         """Keep the first oddity."""
@@ -308,7 +310,16 @@ class Replay(pickle._Unpickler):  # noqa: SLF001 - joblib reads with it too
             raise refuse_apart(target.kind)
         else:
             target.state = state
+            self._close(state, 2 if target.kind.module.startswith("numpy.random") else 1)
             self._note_version(target, state)
+
+    def _close(self, state: object, depth: int) -> None:
+        """A compiled class has copied its state: what is set in it later would be seen here and not there."""
+        for part in state if type(state) is tuple else (state,):
+            if type(part) is dict:
+                self._seen.states.add(id(part))
+                for inner in part.values() if depth > 1 else ():
+                    self._close(inner, depth - 1)
 
     def _note_version(self, target: Made, state: object) -> None:
         attributes = state[0] if type(state) is tuple and state else state
@@ -427,6 +438,8 @@ class Replay(pickle._Unpickler):  # noqa: SLF001 - joblib reads with it too
         if type(target) is not dict:
             self._seen.note("sets items of what is no dictionary of it")
             return
+        if id(target) in self._seen.states:
+            raise pickle.UnpicklingError("it changes a state after it was given")
         for key, value in zip(items[::2], items[1::2], strict=True):
             is_text = type(key) is str
             if len(target) < KEPT or type(value) not in PLAIN_TYPES or (is_text and key in target):

@@ -5,13 +5,13 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from modelcast_builder.artifact.compression import MOST_INFLATED
+from modelcast_builder.artifact.compression import MOST_INFLATED, bound_for
 
 SCHEMA = "schema.json"
 MOST_SCHEMA = 256 * 1024**2
@@ -49,14 +49,17 @@ class Schema:
     """The scikit-learn that the root records."""
     versions: frozenset[str]
     skops: str
+    raw: dict[str, Any] = field(compare=False, repr=False)
+    """The whole of it, as JSON has it."""
 
 
 def read_schema(path: Path) -> Schema:
     """What the file at `path` names; raises one of `CORRUPT`, with a sentence about `it` where we know more."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > MOST_INFLATED:
-            raise ValueError(f"it inflates to more than {MOST_INFLATED // 1024**3} GiB")
+        most = min(MOST_INFLATED, bound_for(path.stat().st_size))
+        if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > most:
+            raise ValueError(f"it inflates to more than {most // 1024**2} MiB")
         if archive.getinfo(SCHEMA).flag_bits & 1 or archive.getinfo(SCHEMA).file_size > MOST_SCHEMA:
             raise ValueError("it has a schema.json that is encrypted or too large")
         schema = json.loads(archive.read(SCHEMA))
@@ -72,6 +75,7 @@ def read_schema(path: Path) -> Schema:
         made_by=_version(schema.get("content")),
         versions=frozenset(version for node in nodes if (version := _version(node))),
         skops=schema["_skops_version"],
+        raw=schema,
     )
 
 

@@ -2,11 +2,12 @@
 
 import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import hyperparameters
 from .messages import DescribeRequest
+from .parts import parts_of
 
 # What depends on the process and not on the training: scikit-learn keeps the address of a vectoriser's stop words,
 # and our recorder its mark on fitted estimators.
@@ -28,16 +29,15 @@ def store(model: Any, request: DescribeRequest) -> tuple[str, ...]:
 
 
 def _normalise(model: Any) -> tuple[str, ...]:
-    parallel = False
-    for part in _parts(model):
+    changed: set[str] = set()
+    for part in parts_of(model):
         for name in _OF_THE_PROCESS:
             vars(part).pop(name, None)
         _stop_clocks(vars(part))
         if type(part).__module__ == "xgboost.core" and hasattr(part, "set_param"):
             part.set_param({"nthread": 1})  # the booster keeps what its wrapper had when it was fitted
-        if vars(part).get("n_jobs") not in (None, 1) and hasattr(part, "get_params"):
-            part.n_jobs, parallel = 1, True
-    return ("n_jobs is 1 in the sealed model: the service scales by processes",) if parallel else ()
+        changed |= hyperparameters.make_harmless(part)
+    return hyperparameters.notes(changed)
 
 
 def _stop_clocks(attributes: dict[str, Any]) -> None:
@@ -47,26 +47,6 @@ def _stop_clocks(attributes: dict[str, Any]) -> None:
     results = attributes.get("cv_results_")
     if isinstance(results, dict):
         results.update({name: times * 0.0 for name, times in results.items() if name.endswith("_time")})
-
-
-def _parts(root: Any) -> Iterator[Any]:
-    """Every object with attributes below the model, once each."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen or isinstance(part, type):
-            continue
-        seen.add(id(part))
-        if isinstance(part, dict):
-            waiting.extend(part.values())
-        elif isinstance(part, list | tuple | set):
-            waiting.extend(part)
-        elif type(part).__module__ == "numpy":
-            waiting.extend(part.ravel() if getattr(getattr(part, "dtype", None), "hasobject", False) else ())
-        elif hasattr(part, "__dict__") and not callable(getattr(part, "__code__", None)):
-            yield part
-            waiting.extend(vars(part).values())
 
 
 def _dumped(model: Any) -> bytes:

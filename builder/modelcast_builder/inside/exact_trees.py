@@ -93,16 +93,8 @@ def _tree(tree: Any, values: np.ndarray) -> Tree:
 
 
 def _forest_probabilities(graph: Graph, rows: str, model: Any) -> str:
-    shares = [_shares(tree.value[:, 0, :]) for tree in _members(model)]
-    narrow = graph.rounded(rows)
-    if shares[0].shape[1] != 2 or not all(np.isin(each, (0.0, 1.0)).all() for each in shares):
-        trees = [_tree(tree, each) for tree, each in zip(_members(model), shares, strict=True)]
-        return _mean(graph, forests.summed(graph, narrow, trees), len(trees))
-    # Trees that vote: one count tells the other, to the last bit.
-    votes = [_tree(tree, each[:, 1:]) for tree, each in zip(_members(model), shares, strict=True)]
-    second = forests.summed(graph, narrow, votes)
-    first = graph.node("Sub", graph.constant(np.float64(len(votes))), second)
-    return _mean(graph, graph.node("Concat", first, second, axis=1), len(votes))
+    trees = [_tree(tree, _shares(tree.value[:, 0, :])) for tree in _members(model)]
+    return _mean(graph, forests.summed(graph, graph.rounded(rows), trees), len(trees))
 
 
 def _shares(values: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 from modelcast_runtime.contract import Dtype, Output, Signature, Wanted
 from modelcast_runtime.formats.onnx import MATRIX
 
-from . import guards
+from . import alike, guards
 from .forests import ML, ML_VERSION
 
 OPSET = 21
@@ -41,6 +41,7 @@ def finish(proto: Any, signature: Signature, given: Sequence[Wanted | None]) -> 
     graph.output.extend([*made, *([] if refused is None else [refused])])
     _set_locales(graph)
     _raise_version(proto)
+    alike.note(proto)
     return bytes(proto.SerializeToString(deterministic=True))
 
 

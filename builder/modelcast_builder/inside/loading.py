@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import hyperparameters
 from .messages import DescribeRequest, Refused, one_line
 
 _DISTRIBUTIONS = {
@@ -54,7 +55,8 @@ def load(request: DescribeRequest) -> Any:
             f"{artifact} cannot be loaded in its environment: {type(error).__name__}: {one_line(error)}",
             _PIN_FIX,
         ) from error
-    return _checked(model, artifact)
+    hyperparameters.check(_checked(model, artifact), artifact)
+    return model
 
 
 def _offer_definitions(definitions: dict[str, str]) -> None:

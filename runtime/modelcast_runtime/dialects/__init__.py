@@ -5,8 +5,7 @@ the lane's, and the same for all of them.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from modelcast_runtime.asgi import Response
 from modelcast_runtime.bundle import Bundle
@@ -16,11 +15,12 @@ from modelcast_runtime.payload import Decoded
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 
+# Below this a body is decoded faster than it is handed to a thread; a large one takes up to seconds.
+DECODED_INLINE = 65_536
 NOTHING: frozenset[Wanted] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A whole request; `headers` have lower-case names, `body` is inflated."""
 
     headers: dict[bytes, bytes]
@@ -28,8 +28,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Checked rows, the outputs that are wanted beside `predict`, and what the dialect needs to write the answer."""
 
     rows: Decoded
@@ -48,9 +47,9 @@ class Dialect(Protocol):
     def glance(self, headers: dict[bytes, bytes], query: bytes) -> None:
         """Refuse by raising `Problem` what needs no body to be refused."""
 
-    def is_slow(self, headers: dict[bytes, bytes]) -> bool:  # noqa: ARG002 - most forms of a body are not
-        """Whether even a small body is read on a thread."""
-        return False
+    def is_slow(self, headers: dict[bytes, bytes], size: int) -> bool:  # noqa: ARG002 - most forms are alike
+        """Whether a body of so many bytes is read on a thread."""
+        return size > DECODED_INLINE
 
     def read(self, request: Request) -> Asked:
         """Check the rows; raises `Problem`. A large body is read on a thread."""

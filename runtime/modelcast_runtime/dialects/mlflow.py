@@ -57,9 +57,9 @@ class MLflow(Dialect):
         """A Content-Type that is not read is refused in MLflow's words."""
         self.media(headers)
 
-    def is_slow(self, headers: dict[bytes, bytes]) -> bool:
+    def is_slow(self, headers: dict[bytes, bytes], size: int) -> bool:
         """Parquet inflates, and pyarrow takes its time to be imported."""
-        return self.media(headers) == PARQUET
+        return super().is_slow(headers, size) or self.media(headers) == PARQUET
 
     def read(self, request: Request) -> Asked:
         """Check the rows."""

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,7 @@ class SageMaker(MLflow):
 
     def read(self, request: Request) -> Asked:
         """Check the rows."""
-        return replace(super().read(request), notes=_accepted(request.headers.get(b"accept", b"")))
+        return super().read(request)._replace(notes=_accepted(request.headers.get(b"accept", b"")))
 
     def write(self, scores: Scores, asked: Asked, identity: str) -> Response:
         """The predictions: an object, lines or an array."""
@@ -48,7 +47,7 @@ class SageMaker(MLflow):
         if asked.notes == JSON:
             return response
         content = _lines(scores) if asked.notes == CSV else _array(scores)
-        return replace(response, headers=((b"content-type", asked.notes.encode()), *response.headers[1:]), body=content)
+        return response._replace(headers=((b"content-type", asked.notes.encode()), *response.headers[1:]), body=content)
 
     def media(self, headers: dict[bytes, bytes]) -> str:
         """JSON where nothing is said; parameters but the charset are SageMaker's own (`label_size=0`)."""

@@ -98,7 +98,7 @@ class V1(Dialect):
         }
         if asked.notes == "binary":
             named = tuple((f"ce-{key}".encode(), value.encode()) for key, value in event.items())
-            return replace(response, headers=(*response.headers, *named))
+            return response._replace(headers=(*response.headers, *named))
         whole = event | {"datacontenttype": _JSON, "data": orjson.Fragment(response.body)}
         headers = ((b"content-type", _EVENT.encode()), *response.headers[1:])
         return Response(status=response.status, headers=headers, body=orjson.dumps(whole))

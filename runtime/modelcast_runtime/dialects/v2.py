@@ -11,6 +11,11 @@ from modelcast_runtime.dialects.v2_metadata import model_paths
 from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import Settings
 
+BINARY_INLINE = 1_048_576
+"""Up to so many bytes the numbers of a binary body are looked at on the event loop: 0.4 ms, and no thread."""
+_DIGITS = 5
+"""Of the length of a JSON that is short enough to be read there too."""
+
 
 def dialects(bundle: Bundle, settings: Settings) -> Iterable[Dialect]:
     """The one dialect of this protocol."""
@@ -33,6 +38,12 @@ class V2(Dialect):
 
     def glance(self, headers: dict[bytes, bytes], query: bytes) -> None:
         """Nothing: what is asked for stands in the body."""
+
+    def is_slow(self, headers: dict[bytes, bytes], size: int) -> bool:
+        """Numbers that come in binary are taken as they lie: only the JSON before them needs to be read."""
+        text = headers.get(v2_request.HEADER, b"")
+        is_binary = self._terms.takes_matrix and text.isdigit() and len(text) <= _DIGITS
+        return size > BINARY_INLINE if is_binary else super().is_slow(headers, size)
 
     def read(self, request: Request) -> Asked:
         """The envelope, then the tensors in it."""

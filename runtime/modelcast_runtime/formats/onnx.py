@@ -2,8 +2,8 @@
 
 The graph's inputs are either one tensor `rows` (double, [rows, columns], in the signature's order) or one tensor of
 [rows, 1] a column, called `x0`, `x1`, ... in the signature's order. Its outputs are `predict` and, where the
-signature has them, `predict_proba` and `distances`; and `refused` ([rows], bool) where the model itself raises for
-numbers that its graph would answer.
+signature has them, `predict_proba` and `distances`; and `refused` (bool, of any shape) where the model itself raises
+for numbers that its graph would answer. Its metadata may name the number by which a batch is sorted (`SORTED_BY`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,10 @@ MATRIX = "rows"
 INLINE_ROWS = 256
 """A hundred trees take half a millisecond for them, what a turn of a busy event loop takes anyway."""
 REFUSED = "refused"
+SORTED_BY = "modelcast.sorted_by"
+"""In a graph's metadata: the place of the number by which a batch is sorted before it is scored."""
+_SORTED_ROWS = 64
+"""From so many rows on sorting takes less time than it saves."""
 MISSING = "\ue000missing\ue000"
 """What a missing text is in a graph, which has no other; two letters of nobody's make it no text of anybody's."""
 TIE = 1e-6
@@ -54,6 +58,8 @@ class OnnxScorer:
         self._run: Callable[..., list[Any]] = session.run
         self._types = {tensor.name: _DTYPES[tensor.type] for tensor in session.get_inputs()}
         self._is_matrix = list(self._types) == [MATRIX]
+        key = session.get_modelmeta().custom_metadata_map.get(SORTED_BY)
+        self._sorted_by = None if key is None else int(key)
         self._refuses = [REFUSED] if any(output.name == REFUSED for output in session.get_outputs()) else []
         self._picks_highest = compilation.labels == "highest"
         self._classes = np.array(signature.classes or (), dtype=_label_dtype(signature))
@@ -89,8 +95,8 @@ class OnnxScorer:
             )
             return Scores.joined([self._score(part, wanted) for part in parts])
         names = self._asked.get(wanted) or self._ask(wanted)
-        given = dict(zip(names, self._run(names, feed), strict=True))
-        if self._refuses and given[REFUSED].any():
+        given = dict(zip(names, self._answered(names, feed), strict=True))
+        if self._refuses and _TRUE in given[REFUSED].tobytes():  # as numpy's any, which a lone request finds cold
             raise ValueError("a number is not finite, or too large for the model")
         probabilities, distances = given.get("predict_proba"), given.get("distances")
         return Scores(
@@ -98,6 +104,15 @@ class OnnxScorer:
             probabilities=probabilities if "predict_proba" in wanted else None,
             distances=distances,
         )
+
+    def _answered(self, names: list[str], feed: dict[str, np.ndarray]) -> list[Any]:
+        """The graph's outputs, each row's in its place; trees are the faster, the more alike two neighbours are."""
+        if self._sorted_by is None or len(feed[MATRIX]) < _SORTED_ROWS:
+            return self._run(names, feed)
+        order = np.argsort(feed[MATRIX][:, self._sorted_by])
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        return [output[place] for output in self._run(names, {MATRIX: feed[MATRIX][order]})]
 
     def _ask(self, wanted: frozenset[Wanted]) -> list[str]:
         """The graph's outputs that answer this; there are as many sets as a signature has outputs, and few."""
@@ -141,6 +156,7 @@ class OnnxScorer:
         return flat.astype(np.int64) if self._integral and flat.dtype.kind == "f" else flat
 
 
+_TRUE = b"\x01"
 _MOST_LETTERS = 2_000_000
 _LARGEST = float(np.finfo(np.float64).max)
 _FEW = 64

@@ -70,6 +70,29 @@ class Proof:
         """The graph that a build takes."""
         return bytes(next(part("candidates").of(self.trained.model, self.request.signature, self.request.task)).make())
 
+    def is_sorted_by_the_most_asked(self) -> bool:
+        """Whether the graph names the column with the largest share of all questions, halved from node to node."""
+        import onnx
+
+        shares = np.zeros(len(self.request.signature.inputs))
+        for member in self.trained.model[-1].estimators_:
+            nodes = [(0, 1.0)]
+            while nodes:
+                node, share = nodes.pop()
+                if (left := member.tree_.children_left[node]) >= 0:
+                    shares[member.tree_.feature[node]] += share
+                    nodes += [(left, share / 2), (member.tree_.children_right[node], share / 2)]
+        told = {entry.key: entry.value for entry in onnx.load_from_string(self.exact()).metadata_props}
+        return told == {"modelcast.sorted_by": str(shares.argmax())}
+
+    def counts_votes(self) -> bool:
+        """Whether the ensemble adds ones by class, where each leaf is of one class."""
+        import onnx
+
+        told = _told(onnx.load_from_string(self.exact()))
+        weights = onnx.numpy_helper.to_array(told["leaf_weights"].t)
+        return told["n_targets"].i == len(self.trained.model.classes_) and set(weights.tolist()) == {1.0}
+
 
 def changed(graph: bytes) -> Iterator[bytes]:
     """The graph with one threshold moved to the next number of 32 bits, for some of those with two leaves behind them.
@@ -110,6 +133,8 @@ def main() -> None:
         # From here on the converter has our trees in the place of its own.
         "the graphs that a build takes": [proof.refuses(proof.exact(), "float64") for proof in (forest, boosting)],
         # Of a forest: a leaf of a boosting may count for less than 1e-6, which is allowed.
+        "batches are sorted by what the trees ask most": [forest.is_sorted_by_the_most_asked()],
+        "each tree of the forest has one vote": [forest.counts_votes()],
         "a changed threshold": [forest.refuses(graph, "float64") for graph in changed(forest.exact())],
     }
     print(json.dumps(told))
