@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 from modelcast_builder.seal import Writer
+from modelcast_runtime import baseline as baselines
 from modelcast_runtime import contract, metrics
+from modelcast_runtime.baseline import Baseline
 from modelcast_runtime.bundle import open_bundle
 from modelcast_runtime.contract import Column, Compilation, Golden, Manifest, Output, Provenance, Signature
 from modelcast_runtime.formats import load_scorer
@@ -154,6 +156,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
         golden: Golden | None = None,
         content: bytes | None = None,
         card: bytes | None = None,
+        baseline: Baseline | None = None,
         lock: bytes = b"scikit-learn==1.9.1\n",
         **said: Any,
     ) -> Path:
@@ -166,6 +169,8 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
             writer.write(f"{contract.CODE}/{name}", text.encode())
         if card is not None:
             writer.write(contract.CARD, card)
+        if baseline is not None:
+            writer.write(baselines.FILE, contract.encode(baseline))
         writer.write_receipt(contract.PROVENANCE, contract.encode(BUILT))
         writer.finish(Manifest(**{**_said(kind, trained), **said}, files=()))
         return writer.root
@@ -181,7 +186,7 @@ def make_client(make_bundle: MakeBundle) -> MakeClient:
         from modelcast_runtime.app import create_app
 
         opened = open_bundle(make_bundle(bundle) if isinstance(bundle, str) else bundle)
-        store = Store.create(metrics.layout_for(opened.manifest, opened.golden), slots=1)
+        store = Store.create(metrics.layout_for(opened.manifest, opened.golden, opened.baseline), slots=1)
         store.use(store.claim())
         settings = read_settings(env or {}, {}, opened.manifest.service)
         draining = is_draining or (lambda: False)

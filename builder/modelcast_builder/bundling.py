@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from modelcast_runtime import contract
-from modelcast_runtime.contract import Evaluation, Gate, Manifest
+import msgspec
+from modelcast_runtime import baseline, contract
+from modelcast_runtime.baseline import Baseline
+from modelcast_runtime.contract import Evaluation, Gate, Manifest, Task
 
 from modelcast_builder import card, compilation, parameters, provenance, sbom, source_tree, travel
 from modelcast_builder.artifact import trust
@@ -60,6 +62,8 @@ def question(trained: Trained, claim: Claim, config: Config, work: Path) -> Desc
         data=_data(trained.repo, config),
         inputs={name: entry.as_override() for name, entry in config.document.inputs.items()},
         task=config.document.task,
+        drift=config.document.drift.as_asked(),
+        paths=str(work / baseline.PATHS),
         trusted=_trusted(trained, config) if artifact.kind == "skops" else (),
         named=trust.named(config.document.trusted),
         signature=logged.inputs if logged else (),
@@ -127,6 +131,10 @@ def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
     }
     golden = facts.compiled.hold(facts.described.golden)
     writer.write(contract.GOLDEN, contract.encode(golden))
+    if facts.described.baseline is not None:
+        writer.write(
+            baseline.FILE, contract.encode(_watched(facts.described.baseline, facts.compiled, facts.described.task))
+        )
     locked = writer.write(contract.LOCK, lock_text(lock).encode())
     # What was trained is the version, whatever scores it.
     original = source_tree.sha256_of(work / facts.claim.model)
@@ -146,9 +154,26 @@ def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:
     """The files that score: a graph is whole by itself."""
-    if facts.compiled.graph is not None:
-        return {facts.compiled.graph}
-    return {work / facts.claim.model} | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
+    compiled, watched = facts.compiled, facts.described.baseline
+    if compiled.graph is not None:
+        return {compiled.graph} | ({compiled.paths} if compiled.paths is not None else set())
+    paths = {work / baseline.PATHS} if watched is not None and watched.leaves is not None else set()
+    return {work / facts.claim.model} | paths | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
+
+
+def _watched(measured: Baseline, compiled: Compiled, task: Task) -> Baseline:
+    """What of the baseline the service can tell: a graph tells no paths but those of its trees."""
+    if compiled.graph is None:
+        return measured
+    by_trees = {("path", "surprisal"), ("path", "rare_rate"), ("work", "comparisons")}
+    by_answers = {("path", "cluster"), ("path", "distance")} if task == "clusterer" else set()
+    by_inputs = {("path", "branch")}
+    told = by_inputs | (by_trees if compiled.paths is not None else set()) | by_answers
+    kept = tuple(one for one in measured.signals if one.kind not in ("path", "work") or (one.kind, one.name) in told)
+    leaves = measured.leaves if compiled.paths is not None else None
+    lost = "the paths through the model are not watched: its graph does not tell them"
+    notes = measured.notes if len(kept) == len(measured.signals) else (*measured.notes, lost)
+    return msgspec.structs.replace(measured, signals=kept, leaves=leaves, notes=notes)
 
 
 def _manifest(facts: Facts, model: str, lock: str) -> Manifest:

@@ -176,6 +176,21 @@ def predict(bundle: Path, file: Path, proba: bool, out: Path | None) -> None:
     sys.exit(commands.predict(bundle, file, os.environ, proba=proba, out=out))
 
 
+@_examples("modelcast drift ./bundle last-week.csv", "modelcast drift ./bundle rows.json --json")
+@main.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As GET /drift tells it.")
+def drift(bundle: Path, data: Path, as_json: bool) -> None:
+    """Hold the rows of a file to the baseline that was sealed.
+
+    DATA is CSV, JSON or Parquet.
+    """
+    from modelcast_builder import commands
+
+    sys.exit(commands.drift(bundle, data, os.environ, as_json=as_json))
+
+
 def _reference(_: click.Context, __: click.Parameter, text: str) -> str:
     from modelcast_builder.images import parse_reference
 

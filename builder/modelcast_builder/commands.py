@@ -86,6 +86,13 @@ def predict(bundle: Path, file: Path, variables: Mapping[str, str], *, proba: bo
     return subprocess.run(command, check=False).returncode
 
 
+def drift(bundle: Path, file: Path, variables: Mapping[str, str], *, as_json: bool) -> int:
+    """Hold a file to the bundle's baseline, in the bundle's own environment; the exit code."""
+    serving = _serving_environment(open_bundle(bundle), build_settings(variables), Reporter())
+    command = [_runtime(serving), "drift", str(bundle.resolve()), str(file.resolve()), *(["--json"] if as_json else [])]
+    return subprocess.run(command, check=False).returncode
+
+
 def image(source: str, name: str, variables: Mapping[str, str], *, builder: str | None, is_pushed: bool) -> str:
     """Make an image, and push it if that is wanted; its reference."""
     from modelcast_builder import images

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from modelcast_runtime.baseline import PATH_GRAPH
 from modelcast_runtime.contract import Compilation, Format, Golden
 
 from modelcast_builder import child, environment
@@ -26,6 +27,8 @@ class Compiled:
 
     report: Compilation
     graph: Path | None = None
+    paths: Path | None = None
+    """The graph of the paths through its trees, where it has some and they tell the same."""
 
     def hold(self, golden: Golden) -> Golden:
         """The golden rows as what is sealed must answer them."""
@@ -78,6 +81,9 @@ def _tried(
         golden=described.golden,
         sample=asked.sample,
         target=str(target),
+        leaves=None if described.baseline is None else described.baseline.leaves,
+        paths=asked.paths,
+        path_graph=str(work / PATH_GRAPH),
     )
     try:
         report = child.convert(serving, request, work, config.handed, of_model(config.document.build))
@@ -86,7 +92,10 @@ def _tried(
     except ChildFailed as failed:
         return _native(f"it could not be tried: {str(failed).strip().splitlines()[-1]}")
     report = msgspec.structs.replace(report, tools=dict(converter.packages))
-    return Compiled(report=report, graph=target if report.backend == "onnxruntime" else None)
+    is_compiled, paths = report.backend == "onnxruntime", work / PATH_GRAPH
+    return Compiled(
+        report=report, graph=target if is_compiled else None, paths=paths if is_compiled and paths.is_file() else None
+    )
 
 
 def _native(reason: str) -> Compiled:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from modelcast_runtime.contract import Dtype, Label, Limits, ServiceDefaults, Task
 
+from modelcast_builder.inside.messages import Drift as AskedDrift
 from modelcast_builder.inside.messages import InputOverride
 
 COMPARISON = r"^(>=|<=|>|<) *-?[0-9]+(\.[0-9]+)?$"
@@ -125,11 +126,18 @@ class Gates(Section, frozen=True, kw_only=True):
 
 
 class Drift(Section, frozen=True, kw_only=True):
-    """How inputs and predictions are compared with the training data. Not built yet."""
+    """How inputs and predictions are compared with the training data."""
 
     bins: Annotated[int, msgspec.Meta(ge=2)] = 10
+    """Bins of numbers, each with as many rows of training as the others."""
     exclude: tuple[str, ...] = ()
+    """Inputs that are not watched."""
     psi: Annotated[float, msgspec.Meta(gt=0)] = 0.25
+    """The population stability index from which a signal has drifted."""
+
+    def as_asked(self) -> AskedDrift:
+        """As the child in the model's environment takes it."""
+        return AskedDrift(bins=self.bins, exclude=self.exclude, psi=self.psi)
 
 
 class LimitsSection(Limits, frozen=True, kw_only=True):
@@ -200,7 +208,7 @@ class Document(Section, frozen=True, kw_only=True):
     compile: Literal["auto", "always", "never"] = "auto"
     """Whether the model is compiled: where it is proven equal, or the build fails, or not at all."""
     gates: Gates | None = None
-    drift: Drift | None = None
+    drift: Drift = Drift()
     limits: LimitsSection = LimitsSection()
     service: ServiceSection | None = None
     build: Build = Build()
@@ -213,7 +221,6 @@ class Document(Section, frozen=True, kw_only=True):
     def not_built(self) -> tuple[str, ...] | None:
         """The path of the first key that is valid, and that this version does not build yet."""
         later = {
-            ("drift",): self.drift is not None,
             ("service",): self.service is not None,
             ("limits", "queue"): self.limits.queue is not None,
             ("limits", "deadline_s"): self.limits.deadline_s is not None,

@@ -10,6 +10,7 @@ from modelcast_runtime.asgi import Application, Router
 from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.dialects import Dialect, create_dialects
 from modelcast_runtime.dialects.own import PATH
+from modelcast_runtime.folding import create_folding
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.formats.python import OwnPredict
 from modelcast_runtime.health import Health
@@ -41,7 +42,7 @@ def create_app(
         golden_rows, lanes = 0, _of_own_code(bundle, scorer, dialects, observer, settings)
     else:
         golden_rows = golden.replay(bundle, scorer)
-        scoring = create_scoring(scorer, observer)
+        scoring = create_scoring(scorer, observer, create_folding(bundle, scorer, observer))
         lanes = {path: Lane(one, scoring, observer, settings) for one in dialects for path in one.paths}
     health = Health(golden_rows=golden_rows, is_draining=is_draining)
     pages = create_pages(bundle, store, health, settings, scoring_paths=tuple(lanes))

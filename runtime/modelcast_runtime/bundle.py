@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from modelcast_runtime import contract, statement
+from modelcast_runtime import baseline, contract, statement
+from modelcast_runtime.baseline import Baseline
 from modelcast_runtime.contract import BUNDLE_VERSION, FileRecord, Golden, Manifest, Provenance
 from modelcast_runtime.statement import Statement
 
@@ -28,6 +29,8 @@ class Bundle:
     golden: Golden
     digest: str
     """Over every file outside `receipts/`, the manifest included."""
+    baseline: Baseline | None = None
+    """What is watched; None for own code, and in a bundle that was sealed before there were any."""
 
     @property
     def model(self) -> Path:
@@ -48,8 +51,7 @@ class Bundle:
     @property
     def card(self) -> Path | None:
         """The model card; None in a bundle that was sealed without one."""
-        listed = any(record.path == contract.CARD for record in self.manifest.files)
-        return self.root / contract.CARD if listed else None
+        return self.root / contract.CARD if _lists(self.manifest, contract.CARD) else None
 
     def notebooks(self) -> dict[str, Path]:
         """The executed notebooks by their path below `receipts/notebooks`; none where the receipts were left out."""
@@ -77,7 +79,13 @@ def open_bundle(root: Path) -> Bundle:
     for fault in faults(root, manifest):
         raise fault
     golden = _parse(root, contract.GOLDEN, Golden)
-    return Bundle(root=root, manifest=manifest, golden=golden, digest=bundle_digest(root, manifest))
+    watched = _parse(root, baseline.FILE, Baseline) if _lists(manifest, baseline.FILE) else None
+    digest = bundle_digest(root, manifest)
+    return Bundle(root=root, manifest=manifest, golden=golden, digest=digest, baseline=watched)
+
+
+def _lists(manifest: Manifest, name: str) -> bool:
+    return any(record.path == name for record in manifest.files)
 
 
 def is_bundle(root: Path) -> bool:

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     selftest.add_argument("--examples", type=Path, metavar="FILE", help="requests and answers that must hold (JSON)")
     selftest.set_defaults(run=_selftest)
     _add_predict(commands.add_parser("predict", help="score a file without a server"))
+    _add_drift(commands.add_parser("drift", help="hold a file to the baseline"))
     return parser
 
 
@@ -103,6 +104,13 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_predict)
 
 
+def _add_drift(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("file", type=Path, help="rows: .csv, .json or .parquet")
+    parser.add_argument("--json", action="store_true", help="as GET /drift tells it")
+    parser.set_defaults(run=_drift)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from modelcast_runtime import start
 
@@ -121,6 +129,14 @@ def _predict(options: argparse.Namespace) -> int:
     from modelcast_runtime import offline
 
     offline.predict(options.bundle, options.file, proba=options.proba, out=options.out)
+    return 0
+
+
+def _drift(options: argparse.Namespace) -> int:
+    from modelcast_runtime import offline_drift
+
+    for line in offline_drift.print_report(offline_drift.report(options.bundle, options.file), as_json=options.json):
+        print(line)
     return 0
 
 

@@ -19,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
+from modelcast_runtime.baseline import Baseline, Signal, shares
 from modelcast_runtime.contract import Column, Golden, Label, Manifest, label_text
 from modelcast_runtime.store import Cells, Labels, Layout, Series, Store
 
@@ -36,6 +37,17 @@ PREDICTION = "modelcast_prediction"
 INPUT_MISSING = "modelcast_input_missing_total"
 INPUT_UNSEEN = "modelcast_input_unseen_total"
 _MODEL_INFO = "modelcast_model_info"
+WATCHED = {
+    "input": ("modelcast_input_bin", "Values of an input, by its bin of the baseline."),
+    "joint": ("modelcast_joint_bin", "Rows by how unusual the combination of their inputs is."),
+    "score": ("modelcast_score_bin", "Rows by how sure the model is."),
+    "path": ("modelcast_path_bin", "Rows by the path that they take through the model."),
+    "work": ("modelcast_work_bin", "Rows by how much work it is to score them."),
+}
+"""Kind of signal -> its metrics' name, before `_total` and `_expected_ratio`, and what they tell. Predictions have
+metrics of their own."""
+_LABEL_OF = {"input": "input", "path": "signal", "work": "signal"}
+"""The label that names the signal; the other kinds have one signal."""
 
 SECONDS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS_BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0)
@@ -44,20 +56,34 @@ _OPENMETRICS = "application/openmetrics-text"
 _VERSIONS = ("", "1.0.0")
 
 
-def layout_for(manifest: Manifest, golden: Golden) -> Layout:
+def layout_for(manifest: Manifest, golden: Golden, baseline: Baseline | None = None) -> Layout:
     """The series of one model, all of them from the start: a series that appears late hides its first increase."""
     signature = manifest.signature
-    predicted = (*_predictions(signature.classes or ()), *_prediction(manifest, golden))
-    return Layout.of((*_requests(), *predicted, *_inputs(signature.inputs)))
+    predicted = (*_predictions(signature.classes or ()), *_prediction(manifest, golden, baseline))
+    return Layout.of((*_requests(), *predicted, *_inputs(signature.inputs), *_watched(baseline)))
 
 
-def exposition(store: Store, manifest: Manifest, accept: str | None, prefix: str = "") -> tuple[bytes, str]:
+def counted(baseline: Baseline | None) -> tuple[Signal, ...]:
+    """The signals that have bins of their own, kind by kind: their cells lie one behind the other, in this order."""
+    signals = () if baseline is None else baseline.signals
+    return tuple(signal for kind in WATCHED for signal in signals if signal.kind == kind)
+
+
+def labels_of(signal: Signal, name: str) -> Labels:
+    """What tells one bin of a signal from all others."""
+    label = _LABEL_OF.get(signal.kind)
+    return ((label, signal.name), ("bin", name)) if label else (("bin", name),)
+
+
+def exposition(
+    store: Store, manifest: Manifest, accept: str | None, prefix: str = "", baseline: Baseline | None = None
+) -> tuple[bytes, str]:
     """All workers summed, as text, and its content type: OpenMetrics where `accept` names it, else the plain format.
 
     Under `prefix`, where it is not empty, the metrics of nachlass are told too.
     """
     registry = CollectorRegistry()
-    registry.register(_Reading(store, manifest, prefix))
+    registry.register(_Reading(store, manifest, prefix, baseline))
     # Never the caller's own header: the formatter raises TypeError on `version=x` and echoes any number back.
     encode, content_type = choose_encoder(_OPENMETRICS if _asks_openmetrics(accept or "") else "")
     return encode(registry), content_type
@@ -87,9 +113,20 @@ def _predictions(classes: Iterable[Label]) -> Iterator[Series]:
         yield Series(name=PREDICTIONS, kind="counter", help="Rows by predicted class.", labels=(("class", label),))
 
 
-def _prediction(manifest: Manifest, golden: Golden) -> Iterator[Series]:
+def _prediction(manifest: Manifest, golden: Golden, baseline: Baseline | None) -> Iterator[Series]:
     if manifest.task == "regressor" and [output.shape for output in manifest.signature.outputs] == [(-1,)]:
-        yield Series(name=PREDICTION, kind="histogram", help="Predicted numbers.", bounds=_round_bounds(golden))
+        signals = () if baseline is None else baseline.signals
+        edges = next((signal.edges for signal in signals if signal.kind == "prediction"), ())
+        yield Series(
+            name=PREDICTION, kind="histogram", help="Predicted numbers.", bounds=edges or _round_bounds(golden)
+        )
+
+
+def _watched(baseline: Baseline | None) -> Iterator[Series]:
+    for signal in counted(baseline):
+        name, told = WATCHED[signal.kind]
+        for one in signal.bins:
+            yield Series(name=f"{name}_total", kind="counter", help=told, labels=labels_of(signal, one))
 
 
 _BUCKETS = 10
@@ -135,10 +172,11 @@ def _asks_openmetrics(accept: str) -> bool:
 class _Reading:
     """One scrape, as prometheus_client's registry asks for it."""
 
-    def __init__(self, store: Store, manifest: Manifest, prefix: str) -> None:
+    def __init__(self, store: Store, manifest: Manifest, prefix: str, baseline: Baseline | None) -> None:
         self._store = store
         self._manifest = manifest
         self._prefix = prefix
+        self._baseline = baseline
 
     def collect(self) -> Iterator[Metric]:
         """Every family once, over one sum of the slots."""
@@ -147,8 +185,25 @@ class _Reading:
         layout = self._store.layout
         for _, members in groupby(layout.series, key=lambda series: series.name):
             yield _family([(series, totals[layout.spans[series.name, series.labels]]) for series in members])
+        yield from _expected(self._baseline)
         if self._prefix:
             yield from _as_nachlass(self._prefix, layout, totals, self._manifest.signature.classes or ())
+
+
+def _expected(baseline: Baseline | None) -> Iterator[Metric]:
+    """The baseline's shares, which never change: what the counters are held against."""
+    for kind, members in groupby(counted(baseline), key=lambda signal: signal.kind):
+        name, told = WATCHED[kind]
+        family: GaugeMetricFamily | None = None
+        for signal in members:
+            for one, share in zip(signal.bins, shares(signal.counts), strict=True):
+                labels = labels_of(signal, one)
+                if family is None:
+                    names = tuple(label for label, _ in labels)
+                    family = GaugeMetricFamily(f"{name}_expected_ratio", f"{told} The baseline's share.", labels=names)
+                family.add_metric(tuple(value for _, value in labels), share)
+        if family is not None:
+            yield family
 
 
 def _as_nachlass(prefix: str, layout: Layout, totals: Cells, classes: Iterable[Label]) -> Iterator[Metric]:

@@ -34,7 +34,7 @@ def predict(root: Path, file: Path, *, proba: bool, out: Path | None) -> None:
         _write(offline_objects.answers(scorer, file, out), place, _write_lines)
         return
     wanted: frozenset[Wanted] = frozenset({"predict_proba"} if proba else ())
-    answers = _answers(_score(scorer, _decode(file, bundle), wanted, file), bundle)
+    answers = _answers(score(scorer, decode(file, bundle), wanted, file), bundle)
     _write(answers, out, _write_csv if out is not None and out.suffix == ".csv" else _write_lines)
 
 
@@ -49,7 +49,8 @@ def _write(answers: Iterable[Any], out: Path | None, write: Callable[[Iterable[A
         raise BundleError(f"{out} cannot be written: {error.strerror}") from error
 
 
-def _score(scorer: Scorer, decoded: Decoded, wanted: frozenset[Wanted], file: Path) -> Scores:
+def score(scorer: Scorer, decoded: Decoded, wanted: frozenset[Wanted], file: Path) -> Scores:
+    """The answers; raises `BundleError` with the first row that the model refuses."""
     try:
         return scorer.score(decoded.columns, wanted)
     except Exception as error:
@@ -60,7 +61,8 @@ def _score(scorer: Scorer, decoded: Decoded, wanted: frozenset[Wanted], file: Pa
         raise BundleError(f"{file.name}: {refusal.detail}") from error
 
 
-def _decode(file: Path, bundle: Bundle) -> Decoded:
+def decode(file: Path, bundle: Bundle) -> Decoded:
+    """The rows of a file, checked as a request's would be; raises `BundleError` with the place."""
     content, content_type = as_request(file)
     try:
         return payload.decode(

@@ -1,15 +1,19 @@
 """Everything that is not scoring, as a Flask application: health, metrics, the model's own description, its page."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import orjson
 from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from modelcast_runtime import (
     browser,
     docs_page,
+    drift,
+    drift_page,
     metrics,
     model_page,
     openapi,
@@ -37,6 +41,7 @@ def create_pages(
     pages.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     _add_health(pages, health)
     _add_metrics(pages, bundle, store, settings.metrics_prefix)
+    _add_drift(pages, bundle, store)
     _add_description(pages, bundle, settings)
     _add_browser(pages, bundle)
     _add_interface(pages, bundle, settings)
@@ -61,11 +66,28 @@ def _add_health(pages: Flask, health: Health) -> None:
 
 def _add_metrics(pages: Flask, bundle: Bundle, store: Store, prefix: str) -> None:
     def exposition() -> Response:
-        content, content_type = metrics.exposition(store, bundle.manifest, request.headers.get("Accept"), prefix)
+        accept = request.headers.get("Accept")
+        content, content_type = metrics.exposition(store, bundle.manifest, accept, prefix, bundle.baseline)
         return Response(content, content_type=content_type)
 
     # nachlass' clients POST to it.
     pages.add_url_rule("/metrics", "metrics", exposition, methods=["GET", "POST"])
+
+
+def _add_drift(pages: Flask, bundle: Bundle, store: Store) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+    def told() -> Response:
+        report = drift.report(bundle.baseline, bundle.manifest, drift.of_store(store), drift.rows_of(store), since)
+        wants_page = request.accept_mimetypes.best_match([_JSON, "text/html"]) == "text/html"
+        if wants_page:
+            answer = browser.html(_rendered(pages, "drift.html", drift_page.facts(report, bundle.manifest.description)))
+        else:
+            answer = Response(orjson.dumps(report), content_type=_JSON)
+        answer.vary.add("Accept")
+        return answer
+
+    pages.add_url_rule("/drift", "drift", told)
 
 
 def _add_description(pages: Flask, bundle: Bundle, settings: Settings) -> None:

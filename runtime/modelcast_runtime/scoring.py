@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from modelcast_runtime import problems
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Wanted
+from modelcast_runtime.folding import Folding
 from modelcast_runtime.formats import Scorer
 from modelcast_runtime.observe import Observer, Seen
 from modelcast_runtime.payload import Decoded
@@ -64,11 +65,13 @@ class Waiting(NamedTuple):
 class Scoring(ABC):
     """One model, and those who wait for it; used from the event loop's thread only."""
 
-    def __init__(self, scorer: Scorer, observer: Observer) -> None:
+    def __init__(self, scorer: Scorer, observer: Observer, folding: Folding | None = None) -> None:
         """`scorer` has answered the golden rows; the threads start with the first request that needs one."""
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="score")
         self._scorer = scorer
         self._observer = observer
+        self._folding = folding
+        self._also: frozenset[Wanted] = frozenset()
         self._waiting: list[Waiting] = []
         self._is_due = False
 
@@ -77,7 +80,7 @@ class Scoring(ABC):
 
         `done` is called later, or in here where this is the last thing to be done in this turn.
         """
-        self._waiting.append(Waiting(rows, wanted, done))
+        self._waiting.append(Waiting(rows, wanted | self._also, done))
         if self._is_due:
             return
         loop: Any = asyncio.get_running_loop()
@@ -117,17 +120,28 @@ class Scoring(ABC):
             self._observer.scored_together(seen)
         except Exception:  # noqa: BLE001 - a model may give anything, and whoever waits must be told
             _log.exception("what was scored could not be counted")
+        if self._folding is not None:
+            for one, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Scores):
+                    self._folding.add(one.rows.columns, outcome)
         for one, outcome in zip(batch, outcomes, strict=True):
             one.done(outcome)
 
 
-def create_scoring(scorer: Scorer, observer: Observer) -> Scoring:
+def create_scoring(scorer: Scorer, observer: Observer, folding: Folding | None = None) -> Scoring:
     """By what the model can do."""
-    return TurnScoring(scorer, observer) if scorer.inline_rows else GatheredScoring(scorer, observer)
+    kind = TurnScoring if scorer.inline_rows else GatheredScoring
+    return kind(scorer, observer, folding)
 
 
 class TurnScoring(Scoring):
     """What arrives in one turn of the event loop is one call, on the loop; what is large is scored beside it."""
+
+    def __init__(self, scorer: Scorer, observer: Observer, folding: Folding | None = None) -> None:
+        """For a model whose probabilities cost nothing: what is watched is asked for each time."""
+        super().__init__(scorer, observer, folding)
+        if folding is not None:
+            self._also = folding.also
 
     def _start(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -145,9 +159,16 @@ class TurnScoring(Scoring):
 class GatheredScoring(Scoring):
     """One call at a time on a thread; what arrives meanwhile is the next. A second runs beside one that takes long."""
 
-    def __init__(self, scorer: Scorer, observer: Observer, *, longest_wait_s: float = LONGEST_WAIT_S) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        observer: Observer,
+        folding: Folding | None = None,
+        *,
+        longest_wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
         """For a model that takes milliseconds, or that may not be asked for several requests at once."""
-        super().__init__(scorer, observer)
+        super().__init__(scorer, observer, folding)
         self._longest_wait_s = longest_wait_s
         self._gathers = scorer.gathers()
         self._began: list[float] = []

@@ -27,7 +27,7 @@ def run(root: Path, example_file: Path | None = None) -> str:
     bundle = open_bundle(root)
     example_file = None if example_file is None else example_file.absolute()  # own code changes the working directory
     settings = read_settings(os.environ, {}, bundle.manifest.service)
-    store = Store.create(metrics.layout_for(bundle.manifest, bundle.golden), slots=1)
+    store = Store.create(metrics.layout_for(bundle.manifest, bundle.golden, bundle.baseline), slots=1)
     store.use(store.claim())
     app = create_app(bundle, load_scorer(bundle), store=store, settings=settings)
     proof = f"{len(bundle.golden.rows)} golden rows reproduced" if bundle.golden.rows else "predict() can be called"

@@ -21,7 +21,7 @@ def serve(root: Path, flags: Mapping[str, object]) -> int:
     bundle = open_bundle(root)
     settings = read_settings(os.environ, flags, bundle.manifest.service, model_bytes=bundle.model_bytes)
     scorer = load_scorer(bundle)  # once, and shared by the workers' memory; never scored before the fork
-    layout = metrics.layout_for(bundle.manifest, bundle.golden)
+    layout = metrics.layout_for(bundle.manifest, bundle.golden, bundle.baseline)
 
     def make_app(worker: ScoringWorker) -> Application:
         app = create_app(

@@ -16,7 +16,7 @@ import pytest
 from modelcast_builder import child, environment, own_process
 from modelcast_builder.config import build_settings
 from modelcast_builder.environment import Environment
-from modelcast_builder.inside.messages import Data, Described, DescribeRequest, InputOverride, NamedType
+from modelcast_builder.inside.messages import Data, Described, DescribeRequest, Drift, InputOverride, NamedType
 from modelcast_builder.report import Reporter
 from modelcast_runtime import cli, contract
 from modelcast_runtime.contract import Task
@@ -95,6 +95,7 @@ class Asked:
     task: Literal["auto"] | Task = "auto"
     signature: tuple[NamedType, ...] = ()
     example: str | None = None
+    drift: Drift | None = None
 
 
 def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
@@ -121,6 +122,7 @@ def request_for(model: Path, work: Path, asked: Asked) -> DescribeRequest:
         task=asked.task,
         signature=asked.signature,
         example=asked.example,
+        drift=asked.drift or Drift(),
         sealed=str(work / "model.joblib"),
     )
 

@@ -332,7 +332,6 @@ def test_the_settings_of_the_service_are_what_is_written_and_else_its_own_defaul
 
 
 LATER = {
-    "drift: {bins: 5}": "drift",
     "service: {cors: [a]}": "service",
     "limits: {rows: 3, queue: 4}": "limits.queue",
     "limits: {deadline_s: 4}": "limits.deadline_s",

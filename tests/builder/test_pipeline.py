@@ -93,7 +93,7 @@ def test_a_build_is_a_bundle_and_nothing_else(build: Build, repository: Reposito
     assert bundle.manifest.name == "my-repo"
     sealed = [record.path for record in bundle.manifest.files]
     assert sealed == [
-        *("code/own.py", "code/räume/my module.py"),
+        *("baseline.json", "code/own.py", "code/räume/my module.py"),
         *("environment.lock", "golden.json", "model-card.html", "model.joblib", "sbom.cdx.json"),
     ]
     assert [step.name for step in reporter.steps] == STEPS

@@ -26,7 +26,7 @@ INSIDE_MAY = {
 }  # fmt: skip
 HEAVY = ("sklearn", "pandas", "scipy", "joblib", "onnxruntime", "xgboost", "matplotlib", "nbconvert", "IPython")
 # The builder reads bundles and shares the contract; it does not reach into the service.
-BUILDER_TAKES_OF_RUNTIME = {"", "bundle", "contract", "listening", "settings", "statement"}
+BUILDER_TAKES_OF_RUNTIME = {"", "baseline", "bundle", "contract", "listening", "settings", "statement"}
 
 
 def modules(package: Path) -> list[Path]:

@@ -9,7 +9,17 @@ import numpy as np
 from modelcast_runtime.contract import Column, Signature, Task, Wanted
 from modelcast_runtime.formats.onnx import MISSING
 
-from . import encoders, exact_boosters, exact_clusters, exact_margins, exact_steps, exact_trees, graphs, guards
+from . import (
+    encoders,
+    exact_boosters,
+    exact_clusters,
+    exact_margins,
+    exact_steps,
+    exact_trees,
+    graphs,
+    guards,
+    path_graph,
+)
 
 Precision = Literal["float64", "float32"]
 _NUMBERS = ("float64", "float32", "int64")
@@ -21,6 +31,8 @@ class Candidate:
 
     precision: Precision
     make: Callable[[], bytes]
+    make_paths: Callable[[Any], bytes | None]
+    """The graph of the paths through the model's trees, given the numbers of their nodes; None where it has none."""
 
 
 def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
@@ -41,7 +53,14 @@ def _candidate(model: Any, signature: Signature, task: Task, names: list[str], p
         types = list(zip(names, _types(signature, names, precision), strict=True))
         return graphs.finish(_converted(copy.deepcopy(model), types), signature, _given(task))
 
-    return Candidate(precision=precision, make=make)
+    def make_paths(table: Any) -> bytes | None:
+        watched = path_graph.in_place_of_last(copy.deepcopy(model), table)
+        if watched is None:
+            return None
+        types = list(zip(names, _types(signature, names, precision), strict=True))
+        return path_graph.finish(_converted(watched, types))
+
+    return Candidate(precision=precision, make=make, make_paths=make_paths)
 
 
 def prepared(model: Any) -> Any:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from modelcast_runtime import contract
 from modelcast_runtime.bundle import BundleError
 from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Compilation, Wanted
-from modelcast_runtime.formats.onnx import OnnxScorer
+from modelcast_runtime.formats.native import NativeScorer
+from modelcast_runtime.formats.onnx import OnnxScorer, Paths
 from modelcast_runtime.golden import compare
 from modelcast_runtime.payload import decode_rows
 
@@ -22,6 +24,7 @@ from .messages import Answer, ConvertRequest, left
 from .parity import Verdict
 
 _NEAR = 1e-5
+_PLAIN = Compilation(backend="onnxruntime", reason="")
 
 
 def main(arguments: list[str]) -> int:
@@ -71,10 +74,9 @@ def convert(request: ConvertRequest) -> Compilation:
 
 def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> Compilation | str:
     """The proof, and the graph in its place; or why this way does not lead there."""
-    plain = Compilation(backend="onnxruntime", reason="")
     try:
         graph = candidate.make()
-        scorer = OnnxScorer(graph, request.signature, plain)
+        scorer = OnnxScorer(graph, request.signature, _PLAIN)
         rows = original.rows
         scores = rows.scored(lambda some: scorer.score(some, _wanted(request)))
     except Exception as error:  # noqa: BLE001 - whatever the converter and the runtime raise: this is no way
@@ -91,7 +93,27 @@ def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> 
     except BundleError as differs:
         return str(differs)
     Path(request.target).write_bytes(graph)
+    _watch_paths(candidate, original, request)
     return proof
+
+
+def _watch_paths(candidate: Candidate, original: _Original, request: ConvertRequest) -> None:
+    """Write the graph of the paths where it tells of every probed row what the model's own trees tell."""
+    if request.leaves is None or request.paths is None or request.path_graph is None:
+        return
+    table = np.load(request.paths, allow_pickle=False)
+    try:
+        graph = candidate.make_paths(table)
+    except Exception:  # noqa: BLE001 - whatever the converter raises: the paths are not watched, and it is said
+        return
+    if graph is None:
+        return
+    native = NativeScorer(original.model, request.signature, request.leaves, table)
+    scorer = OnnxScorer(Path(request.target).read_bytes(), request.signature, _PLAIN, Paths(graph, request.leaves))
+    columns = original.rows.columns
+    expected, told = native.paths(columns), scorer.watch(columns)
+    if all(np.array_equal(expected[key], told[key]) for key in told):
+        Path(request.path_graph).write_bytes(graph)
 
 
 def _replay(graph: bytes, proof: Compilation, request: ConvertRequest) -> None:

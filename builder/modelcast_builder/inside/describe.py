@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from modelcast_runtime import contract
 
-from . import canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen, shortage
+from . import baseline, canonical, examples, goldens, inputs, loading, outputs, own, probe, samples, seen, shortage
 from .messages import Answer, Described, DescribeRequest, Refused, left
 
 _LONGEST = 4_000
@@ -80,12 +81,16 @@ def _from(rows: examples.Examples, model: Any, request: DescribeRequest) -> Desc
     training = seen.describe(rows, columns)
     if request.sample is not None:
         samples.leave(rows.rows, Path(request.sample))
+    measured = baseline.measure(model, signature, rows, request.drift)
+    if measured is not None and measured.table is not None and request.paths is not None:
+        np.save(request.paths, measured.table, allow_pickle=False)
     return Described(
         task=task,
         signature=signature,
         golden=golden,
         source=rows.source,
         training=training,
+        baseline=None if measured is None else measured.baseline,
         kind=_written_down(model),
     )
 

@@ -78,6 +78,15 @@ def _members(model: Any) -> list[Any]:
     return [each.tree_ for each in getattr(model, "estimators_", [model])]
 
 
+def trees_of(model: Any) -> Iterator[Tree]:
+    """The trees, whatever is in their leaves, in the order of `modelcast_runtime.formats.within.leaf_ids`."""
+    if hasattr(model, "_predictors"):
+        yield from (_histogram_tree(one.nodes) for stage in model._predictors for one in stage)  # noqa: SLF001
+        return
+    members = np.ravel(np.asarray(getattr(model, "estimators_", [model]), dtype=object))
+    yield from (_tree(member.tree_, member.tree_.value[:, 0, :1]) for member in members)
+
+
 def _tree(tree: Any, values: np.ndarray) -> Tree:
     """A `sklearn.tree._tree.Tree` with these leaves."""
     names = tree.__getstate__()["nodes"].dtype.names

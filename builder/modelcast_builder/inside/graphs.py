@@ -27,9 +27,6 @@ def matrix_of(signature: Signature) -> list[str]:
 def finish(proto: Any, signature: Signature, given: Sequence[Wanted | None]) -> bytes:
     """The graph's bytes, with outputs of the signature's names, shapes and types; `given` names those it has."""
     graph = proto.graph
-    del proto.metadata_props[:]
-    proto.producer_name = proto.producer_version = proto.domain = proto.doc_string = ""
-    graph.name, graph.doc_string = NAME, ""
     outputs = {output.name: output for output in signature.outputs}
     made = [
         _output(graph, tensor.name, outputs[name])
@@ -39,7 +36,15 @@ def finish(proto: Any, signature: Signature, given: Sequence[Wanted | None]) -> 
     refused = guards.close(graph)
     del graph.output[:]
     graph.output.extend([*made, *([] if refused is None else [refused])])
-    _set_locales(graph)
+    return bytes_of(proto)
+
+
+def bytes_of(proto: Any) -> bytes:
+    """Without what tells of the converter, in the versions that the nodes need."""
+    del proto.metadata_props[:]
+    proto.producer_name = proto.producer_version = proto.domain = proto.doc_string = ""
+    proto.graph.name, proto.graph.doc_string = NAME, ""
+    _set_locales(proto.graph)
     _raise_version(proto)
     alike.note(proto)
     return bytes(proto.SerializeToString(deterministic=True))

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from modelcast_runtime.baseline import Baseline, Leaves
 from modelcast_runtime.contract import (
     Compilation,
     Contract,
@@ -64,6 +65,14 @@ class NamedType(Contract, frozen=True, kw_only=True):
     type: str
 
 
+class Drift(Contract, frozen=True, kw_only=True):
+    """`drift:` of modelcast.yaml."""
+
+    bins: int = 10
+    exclude: tuple[str, ...] = ()
+    psi: float = 0.25
+
+
 class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Load this artifact, say what the model takes and gives, and store it canonically."""
 
@@ -93,6 +102,9 @@ class DescribeRequest(Contract, frozen=True, kw_only=True):
     """Rows that MLflow kept beside the model, as a table in JSON of orientation `split`."""
     sealed: str
     """Where the canonical model is written."""
+    drift: Drift = Drift()
+    paths: str | None = None
+    """Where the numbers of the model's leaves are left; no file where it has no trees."""
     sample: str | None = None
     """Where rows of training are left for the proof of the compiled model; there may be none."""
 
@@ -106,6 +118,8 @@ class Described(Contract, frozen=True, kw_only=True):
     source: str
     """Which source told the signature, for the report."""
     training: Training | None = None
+    baseline: Baseline | None = None
+    """None for own code, which takes no rows."""
     kind: str = ""
     """The model as its own class writes it down, with its parameters; for people."""
     notes: tuple[str, ...] = ()
@@ -126,6 +140,12 @@ class ConvertRequest(Contract, frozen=True, kw_only=True):
     """Rows of training as `describe` left them; there may be no such file."""
     target: str
     """Where the graph is written, if one is proven."""
+    leaves: Leaves | None = None
+    """How the numbers of the model's leaves are read; None where it has no trees."""
+    paths: str | None = None
+    """Where they lie."""
+    path_graph: str | None = None
+    """Where their graph is written, if one tells the same as the model's own trees."""
 
 
 class EvaluateRequest(Contract, frozen=True, kw_only=True):

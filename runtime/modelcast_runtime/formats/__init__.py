@@ -11,6 +11,7 @@ from modelcast_runtime.bundle import Bundle
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Wanted
 from modelcast_runtime.formats.python import OwnPredict
+from modelcast_runtime.watching import Told
 
 FORMATS = {
     "joblib": "modelcast_runtime.formats.native",
@@ -34,6 +35,9 @@ class Scorer(Protocol):
 
     def score_together(self, parts: Sequence[Columns], wanted: frozenset[Wanted]) -> list[Scores]:
         """Answer for every part as `score` would, in as few calls as give the same answers."""
+
+    def watch(self, columns: Columns) -> Told:
+        """What the rows tell beyond their answers, by signal: how sure it is, the paths through it, its work."""
 
 
 def load_scorer(bundle: Bundle) -> Scorer | OwnPredict:

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from modelcast_runtime.baseline import PATHS, Leaves
 from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Column, Signature, Wanted
+from modelcast_runtime.formats import within
+from modelcast_runtime.watching import Told, told_of
 
 
 def load(bundle: Bundle) -> "NativeScorer":
@@ -31,7 +34,9 @@ def load(bundle: Bundle) -> "NativeScorer":
         # scikit-learn's warning of another version has a second line.
         reason = " ".join(str(error).split())
         raise BundleError(f"{bundle.manifest.model} cannot be loaded: {type(error).__name__}: {reason}") from error
-    return NativeScorer(model, bundle.manifest.signature)
+    leaves = bundle.baseline.leaves if bundle.baseline is not None else None
+    table = None if leaves is None else np.load(bundle.root / PATHS, allow_pickle=False)
+    return NativeScorer(model, bundle.manifest.signature, leaves, table)
 
 
 class NativeScorer:
@@ -39,9 +44,11 @@ class NativeScorer:
 
     inline_rows = 0
 
-    def __init__(self, model: Any, signature: Signature) -> None:
+    def __init__(self, model: Any, signature: Signature, leaves: Leaves | None = None, table: Any = None) -> None:
         """Choose the way to call once; the signature says it, nothing is guessed here."""
         self._model = model
+        self._signature = signature
+        self._within = within.watcher(model, leaves, table)
         ways: dict[str, Callable[[Columns], Any]] = {
             "frame": _Frame(signature),
             "array": _Array(signature),
@@ -69,6 +76,16 @@ class NativeScorer:
             joined = self._score(_joined([rows[index] for index in indexes]), wanted)
             scores |= zip(indexes, joined.split([parts[index].rows for index in indexes]), strict=True)
         return [scores[index] for index in range(len(parts))]
+
+    def watch(self, columns: Columns) -> Told:
+        """How sure the model is and which ways the rows go: it is asked once more, as few requests ask for that."""
+        told = self.paths(columns)
+        further = frozenset(output.name for output in self._signature.outputs if output.name != "predict")
+        return told | told_of(self._signature, self.score(columns, further)) if further else told
+
+    def paths(self, columns: Columns) -> Told:
+        """Which ways the rows go, and the work on them."""
+        return self._within(self.rows(columns))
 
     def gathers(self) -> bool:
         """Whether every step is known to answer row by row; own code may do anything with its neighbours."""

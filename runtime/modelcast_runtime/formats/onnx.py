@@ -7,13 +7,17 @@ for numbers that its graph would answer. Its metadata may name the number by whi
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from modelcast_runtime.baseline import PATH_GRAPH, Leaves
 from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Compilation, Signature, Wanted
+from modelcast_runtime.formats.within import leaves_told
+from modelcast_runtime.watching import Told
 
 MATRIX = "rows"
 INLINE_ROWS = 256
@@ -29,10 +33,23 @@ TIE = 1e-6
 """Classes closer than this to the highest probability are as likely as it is: the first of them is the label."""
 
 
+TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The graph of the paths (`paths.onnx`), and how its sums are read."""
+
+    graph: bytes
+    leaves: Leaves
+
+
 def load(bundle: Bundle) -> "OnnxScorer":
     """Open the session; raises `BundleError` in one line. Safe before the fork: it has no threads of its own."""
     try:
-        return OnnxScorer(bundle.model.read_bytes(), bundle.manifest.signature, bundle.manifest.compilation)
+        leaves = bundle.baseline.leaves if bundle.baseline is not None else None
+        paths = None if leaves is None else Paths((bundle.root / PATH_GRAPH).read_bytes(), leaves)
+        return OnnxScorer(bundle.model.read_bytes(), bundle.manifest.signature, bundle.manifest.compilation, paths)
     except ImportError as error:
         raise BundleError("this bundle is compiled: onnxruntime is needed (modelcast-runtime[onnx])") from error
     except Exception as error:
@@ -45,16 +62,13 @@ class OnnxScorer:
 
     inline_rows = INLINE_ROWS
 
-    def __init__(self, graph: bytes, signature: Signature, compilation: Compilation) -> None:
+    def __init__(
+        self, graph: bytes, signature: Signature, compilation: Compilation, paths: "Paths | None" = None
+    ) -> None:
         """Raises what ONNX Runtime raises for a graph that it does not take."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.enable_cpu_mem_arena = False  # no faster with it, and it keeps what the largest request took
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = _session(graph)
+        self._paths = paths
+        self._run_paths: Callable[..., list[Any]] = _session(paths.graph).run if paths else session.run
         self._run: Callable[..., list[Any]] = session.run
         self._types = {tensor.name: _DTYPES[tensor.type] for tensor in session.get_inputs()}
         self._is_matrix = list(self._types) == [MATRIX]
@@ -73,6 +87,13 @@ class OnnxScorer:
     def gathers(self) -> bool:
         """Always: a graph has no memory, and what was compiled answers row by row."""
         return True
+
+    def watch(self, columns: Columns) -> Told:
+        """Which ways the rows go through the model's trees, and how many comparisons that takes."""
+        if self._paths is None:
+            return {}
+        (totals,) = self._run_paths([TOTAL], self._feed(columns))
+        return leaves_told(self._paths.leaves, totals)
 
     def score(self, columns: Columns, wanted: frozenset[Wanted]) -> Scores:
         """Predict, and where asked for give probabilities or distances; raises ValueError where the model would."""
@@ -157,6 +178,19 @@ class OnnxScorer:
 
 
 _TRUE = b"\x01"
+
+
+def _session(graph: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = False  # no faster with it, and it keeps what the largest request took
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 _MOST_LETTERS = 2_000_000
 _LARGEST = float(np.finfo(np.float64).max)
 _FEW = 64
