@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from modelcast_builder.seal import Writer
@@ -203,6 +203,9 @@ def dumped() -> Callable[[Any], bytes]:
     return _dumped
 
 
+_BACKENDS: dict[str, Literal["onnxruntime", "numpy"]] = {"onnx": "onnxruntime", "text": "numpy"}
+
+
 def _said(kind: str, trained: Trained) -> dict[str, Any]:
     is_native = trained.format == "joblib"
     return {
@@ -215,7 +218,9 @@ def _said(kind: str, trained: Trained) -> dict[str, Any]:
         "signature": trained.signature,
         "compilation": Compilation(backend="native", reason="no compiler for it yet")
         if is_native
-        else Compilation(backend="onnxruntime", reason="the graphs of the tests are known", precision="float64"),
+        else Compilation(
+            backend=_BACKENDS[trained.format], reason="the graphs of the tests are known", precision="float64"
+        ),
     }
 
 
@@ -416,6 +421,37 @@ def _compiled_columns() -> Trained:
     )
 
 
+def _compiled_text() -> Trained:
+    import unicodedata
+
+    import msgspec
+    from modelcast_runtime.formats.text import Part, Step, TextModel, packed
+    from modelcast_runtime.formats.words import Analyzer, Vocabulary
+
+    analyzer = Analyzer(unit="word", lowercase=True, accents=None, pattern=r"(?u)\b\w\w+\b", shortest=1, longest=1)
+    part = Part(analyzer=analyzer, vocabulary=Vocabulary(words=("lunch", "money", "été")), steps=(Step(kind="l2"),))
+    model = TextModel(
+        unicode=unicodedata.unidata_version,
+        parts=(part,),
+        weights=packed([-3.0, 3.0, -1.0]),
+        intercepts=packed([-0.5]),
+        answer="side",
+        probabilities="logistic",
+    )
+    return Trained(
+        content=msgspec.msgpack.encode(model),
+        task="classifier",
+        signature=Signature(
+            layout="text",
+            inputs=(Column(name="text", dtype="string"),),
+            outputs=_outputs("string", 2),
+            classes=("ham", "spam"),
+        ),
+        golden=Golden(rows=(("Lunch?",), ("money!",)), predictions=("ham", "spam")),
+        format="text",
+    )
+
+
 def _pickled_of(source: str, module: str, name: str) -> bytes:
     made = type(sys)(module)
     exec(source, made.__dict__)
@@ -436,4 +472,5 @@ MODELS: dict[str, Callable[[], Trained]] = {
     "own": _own,
     "compiled": _compiled,
     "compiled columns": _compiled_columns,
+    "compiled text": _compiled_text,
 }

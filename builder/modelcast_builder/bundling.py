@@ -12,7 +12,7 @@ from modelcast_runtime import baseline, contract
 from modelcast_runtime.baseline import Baseline
 from modelcast_runtime.contract import Evaluation, Gate, Manifest, Task
 
-from modelcast_builder import card, compilation, parameters, provenance, sbom, source_tree, travel
+from modelcast_builder import card, parameters, provenance, sbom, source_tree, travel
 from modelcast_builder.artifact import trust
 from modelcast_builder.card import Lineage
 from modelcast_builder.compilation import Compiled
@@ -153,22 +153,22 @@ def _lay(writer: Writer, facts: Facts, lock: Lock, work: Path) -> Manifest:
 
 
 def _sealed(facts: Facts, work: Path) -> set[Path]:
-    """The files that score: a graph is whole by itself."""
+    """The files that score: what is compiled is whole by itself."""
     compiled, watched = facts.compiled, facts.described.baseline
-    if compiled.graph is not None:
-        return {compiled.graph} | ({compiled.paths} if compiled.paths is not None else set())
+    if compiled.file is not None:
+        return {compiled.file} | ({compiled.paths} if compiled.paths is not None else set())
     paths = {work / baseline.PATHS} if watched is not None and watched.leaves is not None else set()
     return {work / facts.claim.model} | paths | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
 
 
 def _watched(measured: Baseline, compiled: Compiled, task: Task) -> Baseline:
-    """What of the baseline the service can tell: a graph tells no paths but those of its trees."""
-    if compiled.graph is None:
+    """What of the baseline the service can tell: what is compiled tells no paths but those of its trees."""
+    if compiled.file is None:
         return measured
-    by_trees = {("path", "surprisal"), ("path", "rare_rate"), ("work", "comparisons")}
-    by_answers = {("path", "cluster"), ("path", "distance")} if task == "clusterer" else set()
-    by_inputs = {("path", "branch")}
-    told = by_inputs | (by_trees if compiled.paths is not None else set()) | by_answers
+    told = {("path", "branch")}
+    told |= {("path", "surprisal"), ("path", "rare_rate"), ("work", "comparisons")} if compiled.paths else set()
+    told |= {("path", "cluster"), ("path", "distance")} if task == "clusterer" else set()
+    told |= {("work", "nonzeros")} if compiled.format == "text" else set()
     kept = tuple(one for one in measured.signals if one.kind not in ("path", "work") or (one.kind, one.name) in told)
     leaves = measured.leaves if compiled.paths is not None else None
     lost = "the paths through the model are not watched: its graph does not tell them"
@@ -181,15 +181,15 @@ def _manifest(facts: Facts, model: str, lock: str) -> Manifest:
     # The name and the commit are not in it: S2I strips .git, and a laptop, CI and S2I must agree.
     given = parameters.sealed(facts.config.parameters)
     version = contract.version_of(source=facts.source_digest, lock=lock, parameters=given, model=model)
-    is_native = facts.compiled.graph is None
+    compiled = facts.compiled.file
     return Manifest(
         name=facts.name,
         version=version,
         description=facts.config.document.description,
-        format=facts.claim.format if is_native else compilation.FORMAT,
+        format=facts.compiled.format or facts.claim.format,
         framework=facts.claim.framework,
         task=facts.described.task,
-        model=facts.claim.model if is_native else compilation.MODEL,
+        model=facts.claim.model if compiled is None else compiled.name,
         signature=facts.described.signature,
         parameters=dict(facts.config.parameters),
         training=facts.described.training,

@@ -88,7 +88,7 @@ def convert(
     variables: Mapping[str, str],
     sandbox: Sandbox = DEFAULT,
 ) -> Compilation:
-    """Make an ONNX graph of the sealed model and prove it; raises `BuildError` where that ends without an answer."""
+    """Compile the sealed model and prove it; raises `BuildError` where that ends without an answer."""
     compilation = _ask(environment, "convert", request, work, variables, sandbox).compilation
     if compilation is None:
         raise ChildFailed("convert answered nothing")

@@ -87,8 +87,8 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
                 tables=bundling.tables(trained.repo, config),
                 notebooks=tuple(trained.receipts),
             )
-            # A graph is served by modelcast's own environment, without the model's.
-            scoring = serving if compiled.graph is None else environment.builders(serving.lock)
+            # What is compiled is served by modelcast's own environment, without the model's.
+            scoring = serving if compiled.file is None else environment.builders(serving.lock)
             rows = champion.rows_of(repo.root, asked.data, config)
             facts = standing.hold(facts, scoring, rows, settings, work, reporter)
             made = Build(

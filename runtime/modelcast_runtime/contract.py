@@ -35,7 +35,7 @@ Task = Literal["classifier", "regressor", "clusterer", "text", "generic"]
 Layout = Literal["array", "frame", "text", "object"]
 """How the model takes its rows: a 2-D array, a pandas DataFrame, or a list of strings; `object` is own code
 (`prediction.py`), which takes no rows but a JSON object that nothing describes."""
-Format = Literal["joblib", "onnx", "python"]
+Format = Literal["joblib", "onnx", "python", "text"]
 """What is stored; `modelcast_runtime.formats` knows how each is scored."""
 Wanted = Literal["predict", "predict_proba", "distances"]
 
@@ -215,7 +215,7 @@ class Difference(Contract, frozen=True, kw_only=True):
 class Compilation(Contract, frozen=True, kw_only=True):
     """What runs the model, and the proof or the reason."""
 
-    backend: Literal["native", "onnxruntime"]
+    backend: Literal["native", "onnxruntime", "numpy"]
     reason: str
     """A sentence: what was proven, or which step stands in the way."""
     probes: int = 0
@@ -231,6 +231,8 @@ class Compilation(Contract, frozen=True, kw_only=True):
     differences: tuple[Difference, ...] = ()
     tools: dict[str, str] = {}
     """The converter's packages: name and version."""
+    tail: str = ""
+    """The forest at the end of a native model, by its class, where it is proven that it may be asked tree by tree."""
 
 
 _Arrival = Annotated[float, msgspec.Meta(ge=0.1, le=3600)]
@@ -388,6 +390,9 @@ def proof_words(compilation: Compilation) -> Iterator[str]:
         yield f"{compilation.ties} ties: rows for which the original holds two classes equal"
     if compilation.labels == "highest":
         yield "labels are the first class of the highest probability"
+    if compilation.tail:
+        proven = f"equal answers on {compilation.probes} rows made to break it"
+        yield f"its {compilation.tail} is asked tree by tree: {proven}"
     if compilation.tools:
         tools = ", ".join(f"{name} {version}" for name, version in sorted(compilation.tools.items()))
         yield f"compiled by {tools}"

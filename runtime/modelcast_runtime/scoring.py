@@ -29,6 +29,8 @@ _THREADS = 2
 
 MOST_ROWS = 1_024
 """Rows of one call that several requests share; a request that alone has more goes alone."""
+_LETTERS_A_ROW = 500
+"""A few sentences are scored in the time of a row."""
 LONGEST_WAIT_S = 0.05
 """So long a request waits for a call that has begun before it; then it is scored beside it."""
 
@@ -146,7 +148,7 @@ class TurnScoring(Scoring):
     def _start(self) -> None:
         waiting, self._waiting = self._waiting, []
         for batch in _shared(waiting, self._scorer.inline_rows):
-            if batch[0].rows.columns.rows > self._scorer.inline_rows:
+            if _size(batch[0].rows.columns) > self._scorer.inline_rows:
                 self._beside(batch)
             else:
                 self._tell(batch, scored(self._scorer, batch))
@@ -215,13 +217,22 @@ def _shared(waiting: Sequence[Waiting], most_rows: int) -> list[list[Waiting]]:
     open_ones: dict[frozenset[Wanted], tuple[list[Waiting], int]] = {}
     for one in waiting:
         batch, rows = open_ones.get(one.wanted, ([], 0))
-        size = one.rows.columns.rows
+        size = _size(one.rows.columns)
         if not batch or rows + size > most_rows:
             batch, rows = [], 0
             batches.append(batch)
         batch.append(one)
         open_ones[one.wanted] = (batch, rows + size)
     return batches
+
+
+def _size(columns: Columns) -> int:
+    """The rows; of long texts alone, as many as ordinary ones would be that take as long."""
+    if columns.matrix is not None or len(columns.arrays) > 1:
+        return columns.rows
+    (values,) = columns.arrays.values()
+    letters = sum(len(value) for value in values.tolist() if isinstance(value, str)) if values.dtype.kind == "O" else 0
+    return max(columns.rows, letters // _LETTERS_A_ROW)
 
 
 def scored(scorer: Scorer, batch: Sequence[Waiting]) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from modelcast_builder import child, compilation, environment
 from modelcast_builder.child import ChildFailed
@@ -19,6 +20,7 @@ NUMBER = Signature(
     inputs=(Column(name="x0", dtype="float64"),),
     outputs=(Output(name="predict", dtype="float64", shape=(-1,)),),
 )
+TEXT = msgspec.structs.replace(NUMBER, layout="text", inputs=(Column(name="text", dtype="string"),))
 GOLDEN = Golden(rows=((1.0,),), predictions=(2.0,))
 PROVEN = Compilation(backend="onnxruntime", reason="proven", precision="float64", worst_difference=0.0)
 
@@ -33,6 +35,8 @@ def decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             asked.append(request)
             if isinstance(answer, Exception):
                 raise answer
+            if answer.backend != "native":
+                Path(request.target).write_bytes(b"proven")
             return answer
 
         def make_converter(*_: object, **__: object) -> Converter:
@@ -59,11 +63,22 @@ def decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_proven_graph_is_taken_with_the_tools_that_made_it(decide: Any, tmp_path: Path) -> None:
     compiled = decide(PROVEN)
-    assert compiled.graph == tmp_path / "model.onnx"
+    assert (compiled.file, compiled.format) == (tmp_path / "model.onnx", "onnx")
+    assert (tmp_path / "model.onnx").read_bytes() == b"proven"
     assert compiled.report.tools == {"skl2onnx": "1.20.0"}
     (asked,) = decide.asked
     assert (asked.model, asked.code, asked.sample) == ("model.joblib", "code", "sample.joblib")
-    assert (asked.target, asked.converter) == (str(tmp_path / "model.onnx"), str(tmp_path / "converter"))
+    assert asked.converter == str(tmp_path / "converter")
+
+
+def test_a_proven_text_model_needs_no_converter_and_names_none(decide: Any, tmp_path: Path) -> None:
+    proven = Compilation(backend="numpy", reason="proven", precision="float64", worst_difference=0.0)
+    for converter in (None, NoConverter("the converter to ONNX cannot be had: no network")):
+        compiled = decide(proven, signature=TEXT, converter=converter)
+        assert compiled == Compiled(report=proven, file=tmp_path / "model.text")
+        assert compiled.format == "text"
+        compiled.file.rename(tmp_path / "seen")
+    assert [asked.converter for asked in decide.asked] == [str(tmp_path / "converter"), None]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +89,9 @@ def test_a_proven_graph_is_taken_with_the_tools_that_made_it(decide: Any, tmp_pa
         (PROVEN, {"signature": Signature(layout="object", inputs=(), outputs=())}, "own code is served as it stands"),
         (PROVEN, {"converter": NoConverter("the converter to ONNX cannot be had: no network")},
          "the converter to ONNX cannot be had: no network"),
+        (Compilation(backend="native", reason="nothing else than the converter to ONNX knows it"),
+         {"signature": TEXT, "converter": NoConverter("the converter to ONNX cannot be had: no network")},
+         "the converter to ONNX cannot be had: no network"),
         (BuildError("convert", "it ended the process (signal 9)", "Give it memory"), {},
          "it could not be tried: it ended the process (signal 9)"),
         (ChildFailed("convert ended:\nTraceback\nKeyError: 3"), {}, "it could not be tried: KeyError: 3"),
@@ -81,7 +99,12 @@ def test_a_proven_graph_is_taken_with_the_tools_that_made_it(decide: Any, tmp_pa
 )  # fmt: skip
 def test_what_is_not_proven_stays_native_and_says_why(decide: Any, answer: Any, more: Any, reason: str) -> None:
     compiled = decide(answer, **more)
-    assert (compiled.graph, compiled.report.backend, compiled.report.reason) == (None, "native", reason)
+    assert (compiled.file, compiled.format, compiled.report.backend, compiled.report.reason) == (
+        None,
+        None,
+        "native",
+        reason,
+    )
 
 
 def test_always_refuses_what_is_not_proven(decide: Any) -> None:
@@ -98,5 +121,5 @@ def test_always_refuses_what_is_not_proven(decide: Any) -> None:
 )
 def test_golden_rows_are_held_as_near_as_the_graph_computes(precision: Any, worst: float, tolerance: float) -> None:
     report = Compilation(backend="onnxruntime", reason="proven", precision=precision, worst_difference=worst)
-    assert Compiled(report=report, graph=Path("model.onnx")).hold(GOLDEN).tolerance == tolerance
+    assert Compiled(report=report, file=Path("model.onnx")).hold(GOLDEN).tolerance == tolerance
     assert Compiled(report=report).hold(GOLDEN) == GOLDEN

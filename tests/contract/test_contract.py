@@ -110,13 +110,14 @@ differences = st.builds(
 )
 compilations = st.builds(
     Compilation,
-    backend=st.sampled_from(["native", "onnxruntime"]),
+    backend=st.sampled_from(["native", "onnxruntime", "numpy"]),
     reason=texts,
     worst_difference=st.none() | numbers,
     precision=st.none() | st.sampled_from(["float64", "float32"]),
     labels=st.sampled_from(["graph", "highest"]),
     differences=tuples(differences),
     tools=st.dictionaries(texts, texts, max_size=2),
+    tail=texts,
 )
 documents = st.recursive(cells, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
 services = st.builds(
@@ -130,7 +131,7 @@ manifests = st.builds(
     name=texts,
     version=texts,
     description=texts,
-    format=st.sampled_from(["joblib", "onnx", "python"]),
+    format=st.sampled_from(["joblib", "onnx", "python", "text"]),
     framework=texts,
     task=st.sampled_from(["classifier", "regressor", "clusterer", "text", "generic"]),
     model=texts,

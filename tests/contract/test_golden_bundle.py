@@ -88,7 +88,7 @@ def test_the_manifest_of_version_1_says_nothing_that_is_not_read() -> None:
     assert [evaluation.pop(key) for key in ("slices", "gaps", "confusion", "curves")] == [[]] * 4
     compilation = printed["compilation"]
     assert (compilation.pop("precision"), compilation.pop("labels")) == (None, "graph")
-    assert (compilation.pop("differences"), compilation.pop("tools")) == ([], {})
+    assert (compilation.pop("differences"), compilation.pop("tools"), compilation.pop("tail")) == ([], {}, "")
     assert printed == json.loads((V1 / contract.MANIFEST).read_bytes())
 
 

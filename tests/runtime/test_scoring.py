@@ -146,6 +146,31 @@ def test_a_turn_of_more_rows_than_the_loop_may_wait_for_is_several_calls() -> No
     assert scorer.calls == [[1, 2], [3, 4, 5]]
 
 
+class Measuring(Doubling):
+    """Answers a text with its length, and says which thread did it."""
+
+    def score_together(self, parts: Sequence[Columns], wanted: frozenset[Wanted]) -> list[Scores]:
+        self.threads = [*getattr(self, "threads", []), threading.current_thread() is threading.main_thread()]
+        return [Scores(np.array([len(text) for text in part.arrays["text"]])) for part in parts]
+
+
+def test_a_long_text_is_scored_beside_the_loop_and_short_ones_on_it() -> None:
+    scorer = Measuring(inline_rows=4)
+
+    async def play() -> list[Outcome]:
+        scoring = TurnScoring(scorer, cast(Observer, Counting()))
+        texts = [["short", "texts", ""], ["x" * 2_499], ["x" * 2_500], ["x" * 1_500, "x" * 1_000]]
+        columns = [Columns(len(some), {"text": np.array(some, dtype=object)}) for some in texts]
+        given = [Decoded(one, lambda row, _: f"$[{row}]", {}, {}) for one in columns]
+        return [await scoring.score(rows, NOTHING) for rows in given]
+
+    outcomes = asyncio.run(play())
+    assert [one.predictions.tolist() for one in outcomes if isinstance(one, Scores)] == [
+        [5, 5, 0], [2_499], [2_500], [1_500, 1_000]
+    ]  # fmt: skip
+    assert scorer.threads == [True, True, False, False]
+
+
 def test_a_request_of_many_rows_is_scored_beside_the_loop() -> None:
     scorer = Doubling(inline_rows=2)
 

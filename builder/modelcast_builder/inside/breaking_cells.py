@@ -1,7 +1,10 @@
 """Values that break conversions, one column at a time: each with its kind in words."""
 
+import sys
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -160,6 +163,7 @@ _STRANGE: tuple[tuple[str, str], ...] = (
 def texts(seen: list[Any], words: tuple[str, ...]) -> Iterator[Odd]:
     """Texts that tokenizers cut differently, by themselves and around the words that the model knows."""
     yield from (Odd(kind, text) for kind, text in _STRANGE)
+    yield from (Odd(f"letters of the class {kind}", f"ab{one}cd {one}{one} {one}") for kind, one in _of_each_class())
     known = list(
         dict.fromkeys((*words[:: max(1, len(words) // 40)], *(word for text in seen[:40] for word in text.split()[:2])))
     )
@@ -170,6 +174,20 @@ def texts(seen: list[Any], words: tuple[str, ...]) -> Iterator[Odd]:
         yield Odd("a seen text, in upper case", text.upper())
         yield Odd("a seen text, twice", f"{text} {text}")
         yield Odd("a seen text, its spaces changed", "\n\t".join(text.split()))
+
+
+@cache
+def _of_each_class() -> tuple[tuple[str, str], ...]:
+    """The first, the middle and the last letter of every class of Unicode, but halves of letters."""
+    classes: dict[str, list[str]] = defaultdict(list)
+    for point in range(sys.maxunicode + 1):
+        classes[unicodedata.category(chr(point))].append(chr(point))
+    del classes["Cs"]
+    return tuple(
+        (kind, letter)
+        for kind, letters in sorted(classes.items())
+        for letter in dict.fromkeys((letters[0], letters[len(letters) // 2], letters[-1]))
+    )
 
 
 _FORMS = (

@@ -1,13 +1,16 @@
-"""The ways in which a model may become an ONNX graph, the most precise first; the proof chooses among them."""
+"""The ways in which a model may be compiled, the most precise first; the proof chooses among them."""
 
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from modelcast_runtime.contract import Column, Signature, Task, Wanted
-from modelcast_runtime.formats.onnx import MISSING
+from modelcast_runtime.contract import Column, Compilation, Signature, Task, Wanted
+from modelcast_runtime.formats import Scorer
+from modelcast_runtime.formats.onnx import MISSING, OnnxScorer
+from modelcast_runtime.formats.text import TextScorer
 
 from . import (
     encoders,
@@ -20,23 +23,38 @@ from . import (
     guards,
     path_graph,
 )
+from .text_models import is_text_model, parameters
 
 Precision = Literal["float64", "float32"]
+Backend = Literal["onnxruntime", "numpy"]
 _NUMBERS = ("float64", "float32", "int64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way; `make` gives the graph, or raises whatever the converter raises."""
+    """One way; `make` gives the file, or raises whatever the converter raises."""
 
     precision: Precision
     make: Callable[[], bytes]
-    make_paths: Callable[[Any], bytes | None]
+    make_paths: Callable[[Any], bytes | None] = lambda _: None
     """The graph of the paths through the model's trees, given the numbers of their nodes; None where it has none."""
+    backend: Backend = "onnxruntime"
+
+    def open(self, content: bytes, signature: Signature, compilation: Compilation) -> Scorer:
+        """What scores the file; raises what it raises for one that it does not take."""
+        if self.backend == "numpy":
+            return TextScorer(content, signature)
+        return OnnxScorer(content, signature, compilation)
+
+
+def without_converter(model: Any, signature: Signature) -> Iterator[Candidate]:
+    """The ways that need no package beside the model's own."""
+    if signature.layout == "text" and is_text_model(model):
+        yield Candidate(precision="float64", make=partial(parameters, model), backend="numpy")
 
 
 def of(model: Any, signature: Signature, task: Task) -> Iterator[Candidate]:
-    """Every way, in the order in which they are to be tried."""
+    """The ways to a graph, in the order in which they are to be tried."""
     for converters in (exact_trees, exact_boosters, exact_clusters, exact_margins, exact_steps, guards):
         converters.register()
     ready = prepared(model)

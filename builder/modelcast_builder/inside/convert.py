@@ -1,6 +1,7 @@
 """The child's task `convert`: load -> rows that would break it -> candidates -> the first that answers the same."""
 
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from modelcast_runtime import contract
 from modelcast_runtime.bundle import BundleError
 from modelcast_runtime.columns import Columns
 from modelcast_runtime.contract import Compilation, Wanted
+from modelcast_runtime.formats import Scorer
+from modelcast_runtime.formats.forest_tail import tail_of
 from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.formats.onnx import OnnxScorer, Paths
 from modelcast_runtime.golden import compare
@@ -25,10 +28,11 @@ from .parity import Verdict
 
 _NEAR = 1e-5
 _PLAIN = Compilation(backend="onnxruntime", reason="")
+NO_WAY = "nothing else than the converter to ONNX knows it"
 
 
 def main(arguments: list[str]) -> int:
-    """Read the request file, write the answer file and, where one is proven, the graph."""
+    """Read the request file, write the answer file and, where it is proven, what was compiled."""
     request_file, answer_file = map(Path, arguments)
     request = contract.decode(request_file.read_bytes(), ConvertRequest)
     try:
@@ -40,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 class _Original:
-    """The model and what it is asked: made when the first graph is there to be compared, which takes seconds."""
+    """The model and what it is asked: made when the first compiled one is there to be compared, which takes seconds."""
 
     def __init__(self, request: ConvertRequest) -> None:
         self.model = _load(request)
@@ -48,7 +52,7 @@ class _Original:
 
     @property
     def asked(self) -> int:
-        """Rows that a graph was compared on; none where no graph was made."""
+        """Rows that anything was compared on; none where nothing was made."""
         return self.rows.columns.rows if "rows" in vars(self) else 0
 
     @cached_property
@@ -61,38 +65,63 @@ class _Original:
 
 
 def convert(request: ConvertRequest) -> Compilation:
-    """The story of one model: the graph in its place and its proof, or the reason why it stays native."""
+    """The story of one model: what is compiled in its place and its proof, or the reason why it stays native."""
     original = _Original(request)
     failed: list[str] = []
-    for candidate in candidates.of(original.model, request.signature, request.task):
+    for candidate in _candidates(original.model, request):
         tried = _try(candidate, original, request)
         if isinstance(tried, Compilation):
             return tried
         failed.append(tried)
-    return Compilation(backend="native", reason=failed[0], probes=original.asked)
+    native = Compilation(backend="native", reason=failed[0] if failed else NO_WAY, probes=original.asked)
+    tail = tail_of(original.model)
+    return native if tail is None else _by_tree(native, tail.name, original, request)
+
+
+def _by_tree(native: Compilation, tail: str, original: _Original, request: ConvertRequest) -> Compilation:
+    """With the proof that the forest at its end may be asked tree by tree; as it is where there is none."""
+    scorer = NativeScorer(original.model, request.signature, by_tree=True)
+    try:
+        rows = original.rows
+        scores = rows.scored(lambda some: scorer.score(some, _wanted(request)))
+    except Exception:  # noqa: BLE001 - of this scikit-learn the parts may be others
+        return native
+    verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, "float64")
+    if not verdict.equal or verdict.labels != "graph" or _apart(scorer, "float64", original, request) is not None:
+        return native
+    # How far it was off is left out: a forest that was sealed by value may have several jobs, which end in any order.
+    return msgspec.structs.replace(native, tail=tail, probes=rows.columns.rows, ties=verdict.ties)
+
+
+def _candidates(model: Any, request: ConvertRequest) -> Iterator[Candidate]:
+    yield from candidates.without_converter(model, request.signature)
+    if request.converter is not None:
+        yield from candidates.of(model, request.signature, request.task)
 
 
 def _try(candidate: Candidate, original: _Original, request: ConvertRequest) -> Compilation | str:
-    """The proof, and the graph in its place; or why this way does not lead there."""
+    """The proof, and the file in its place; or why this way does not lead there."""
+    plain = Compilation(backend=candidate.backend, reason="")
     try:
-        graph = candidate.make()
-        scorer = OnnxScorer(graph, request.signature, _PLAIN)
+        made = candidate.make()
+        scorer = candidate.open(made, request.signature, plain)
         rows = original.rows
         scores = rows.scored(lambda some: scorer.score(some, _wanted(request)))
     except Exception as error:  # noqa: BLE001 - whatever the converter and the runtime raise: this is no way
         return faults.unconvertible(error)
     verdict = parity.judge(rows.reference, scores, rows.kinds, request.signature, request.task, candidate.precision)
-    if not verdict.equal:
+    # Labels by the highest probability are ONNX Runtime's way alone.
+    if not verdict.equal or (candidate.backend == "numpy" and verdict.labels != "graph"):
         return faults.different(verdict.differences, rows.columns.rows)
-    apart = _apart(scorer, candidate, original, request)
+    apart = _apart(scorer, candidate.precision, original, request)
     if apart is not None:
         return apart
     proof = _proof(candidate, verdict, rows)
     try:
-        _replay(graph, proof, request)
+        _replay(candidate.open(made, request.signature, proof), request)
     except BundleError as differs:
         return str(differs)
-    Path(request.target).write_bytes(graph)
+    Path(request.target).write_bytes(made)
     _watch_paths(candidate, original, request)
     return proof
 
@@ -108,7 +137,7 @@ def _watch_paths(candidate: Candidate, original: _Original, request: ConvertRequ
         return
     if graph is None:
         return
-    native = NativeScorer(original.model, request.signature, request.leaves, table)
+    native = NativeScorer(original.model, request.signature, leaves=request.leaves, table=table)
     scorer = OnnxScorer(Path(request.target).read_bytes(), request.signature, _PLAIN, Paths(graph, request.leaves))
     columns = original.rows.columns
     expected, told = native.paths(columns), scorer.watch(columns)
@@ -116,16 +145,15 @@ def _watch_paths(candidate: Candidate, original: _Original, request: ConvertRequ
         Path(request.path_graph).write_bytes(graph)
 
 
-def _replay(graph: bytes, proof: Compilation, request: ConvertRequest) -> None:
+def _replay(scorer: Scorer, request: ConvertRequest) -> None:
     """Raise `BundleError` where a golden row does not come again: a tie among them may be broken otherwise."""
     golden = msgspec.structs.replace(request.golden, tolerance=_NEAR)
-    scorer = OnnxScorer(graph, request.signature, proof)
     compare(scorer.score(decode_rows(golden.rows, request.signature), _wanted(request)), golden)
 
 
 def _proof(candidate: Candidate, verdict: Verdict, rows: BreakingRows) -> Compilation:
     return Compilation(
-        backend="onnxruntime",
+        backend=candidate.backend,
         reason=f"equal answers on {rows.columns.rows} rows made to break it",
         probes=rows.columns.rows,
         ties=verdict.ties,
@@ -136,7 +164,7 @@ def _proof(candidate: Candidate, verdict: Verdict, rows: BreakingRows) -> Compil
     )
 
 
-def _apart(scorer: OnnxScorer, candidate: Candidate, original: _Original, request: ConvertRequest) -> str | None:
+def _apart(scorer: Scorer, precision: candidates.Precision, original: _Original, request: ConvertRequest) -> str | None:
     """Rows that only one of the two refuses, or far ones that they answer otherwise; None where there are none."""
     rows = original.rows
     refused = [
@@ -148,7 +176,7 @@ def _apart(scorer: OnnxScorer, candidate: Candidate, original: _Original, reques
             return faults.refusing(one.kind, is_refused=answer is None)
         if answer is None or one.answer is None:
             continue
-        verdict = parity.judge(one.answer, answer, [one.kind], request.signature, request.task, candidate.precision)
+        verdict = parity.judge(one.answer, answer, [one.kind], request.signature, request.task, precision)
         if not verdict.equal:
             return faults.different(verdict.differences, 1)
     return None
@@ -165,8 +193,9 @@ def _wanted(request: ConvertRequest) -> frozenset[Wanted]:
 def _load(request: ConvertRequest) -> Any:
     sys.dont_write_bytecode = True
     sys.path.insert(0, request.code)
-    # Behind the model's own packages: what is in both is of the same version.
-    sys.path.append(request.converter)
+    if request.converter is not None:
+        # Behind the model's own packages: what is in both is of the same version.
+        sys.path.append(request.converter)
     import joblib
 
     return joblib.load(request.model)

@@ -126,20 +126,20 @@ class Described(Contract, frozen=True, kw_only=True):
 
 
 class ConvertRequest(Contract, frozen=True, kw_only=True):
-    """Make an ONNX graph of the sealed model, and prove that it answers the same."""
+    """Compile the sealed model, and prove that what comes of it answers the same."""
 
     model: str
     code: str
     """The folder of own modules that the model needs."""
-    converter: str
-    """The folder of the converter's packages, which are no part of the model's environment."""
+    converter: str | None
+    """The folder of the converter's packages, which are no part of the model's environment; None: there is none."""
     signature: Signature
     task: Task
     golden: Golden
     sample: str | None = None
     """Rows of training as `describe` left them; there may be no such file."""
     target: str
-    """Where the graph is written, if one is proven."""
+    """Where it is written, if it is proven."""
     leaves: Leaves | None = None
     """How the numbers of the model's leaves are read; None where it has no trees."""
     paths: str | None = None

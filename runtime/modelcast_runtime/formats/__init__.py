@@ -17,6 +17,7 @@ FORMATS = {
     "joblib": "modelcast_runtime.formats.native",
     "onnx": "modelcast_runtime.formats.onnx",
     "python": "modelcast_runtime.formats.python",
+    "text": "modelcast_runtime.formats.text",
 }
 """`manifest.format` -> the module with its `load(bundle)`; imported when a bundle asks for it."""
 

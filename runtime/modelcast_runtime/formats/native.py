@@ -13,6 +13,7 @@ from modelcast_runtime.bundle import Bundle, BundleError
 from modelcast_runtime.columns import Columns, Scores
 from modelcast_runtime.contract import Column, Signature, Wanted
 from modelcast_runtime.formats import within
+from modelcast_runtime.formats.forest_tail import MOST_ROWS, tail_of
 from modelcast_runtime.watching import Told, told_of
 
 
@@ -36,7 +37,8 @@ def load(bundle: Bundle) -> "NativeScorer":
         raise BundleError(f"{bundle.manifest.model} cannot be loaded: {type(error).__name__}: {reason}") from error
     leaves = bundle.baseline.leaves if bundle.baseline is not None else None
     table = None if leaves is None else np.load(bundle.root / PATHS, allow_pickle=False)
-    return NativeScorer(model, bundle.manifest.signature, leaves, table)
+    by_tree = bool(bundle.manifest.compilation.tail)
+    return NativeScorer(model, bundle.manifest.signature, by_tree=by_tree, leaves=leaves, table=table)
 
 
 class NativeScorer:
@@ -44,10 +46,23 @@ class NativeScorer:
 
     inline_rows = 0
 
-    def __init__(self, model: Any, signature: Signature, leaves: Leaves | None = None, table: Any = None) -> None:
-        """Choose the way to call once; the signature says it, nothing is guessed here."""
+    def __init__(
+        self,
+        model: Any,
+        signature: Signature,
+        *,
+        by_tree: bool = False,
+        leaves: Leaves | None = None,
+        table: Any = None,
+    ) -> None:
+        """Choose the way to call once; the signature says it, nothing is guessed here.
+
+        `by_tree`: a build has proven that the forest at the model's end may be asked tree by tree. `leaves` and
+        `table`: what the paths through its trees are told by.
+        """
         self._model = model
         self._signature = signature
+        self._tail = tail_of(model) if by_tree else None
         self._within = within.watcher(model, leaves, table)
         ways: dict[str, Callable[[Columns], Any]] = {
             "frame": _Frame(signature),
@@ -92,6 +107,8 @@ class NativeScorer:
         return all(_is_row_wise(step) for step in _steps(self._model))
 
     def _score(self, rows: Any, wanted: frozenset[Wanted]) -> Scores:
+        if self._tail is not None and len(rows) <= MOST_ROWS:
+            return self._tail.score(rows, wanted)
         return Scores(
             predictions=np.asarray(self._model.predict(rows)),
             probabilities=np.asarray(self._model.predict_proba(rows)) if "predict_proba" in wanted else None,

@@ -52,5 +52,5 @@ def request_for(model: Any, rows: Any, converter: str, folder: Path) -> Any:
         task=described.task,
         golden=described.golden,
         sample=asked.sample,
-        target=str(folder / "model.onnx"),
+        target=str(folder / "compiled"),
     )

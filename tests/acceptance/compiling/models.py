@@ -26,9 +26,10 @@ from sklearn import linear_model as linear
 from sklearn import preprocessing as steps
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from xgboost import XGBClassifier, XGBRegressor
 
 
@@ -237,5 +238,32 @@ MODELS: dict[str, Make] = {
     "CountVectorizer + MultinomialNB": _mail(make_pipeline(CountVectorizer(), naive_bayes.MultinomialNB())),
     "HashingVectorizer + LogisticRegression": _mail(
         make_pipeline(HashingVectorizer(n_features=256), linear.LogisticRegression())
+    ),
+    "TfidfVectorizer (words and pairs, without accents) + LinearSVC": _mail(
+        make_pipeline(TfidfVectorizer(ngram_range=(1, 2), strip_accents="unicode"), svm.LinearSVC())
+    ),
+    "TfidfVectorizer (letters inside of words) + SGDClassifier": _mail(
+        make_pipeline(
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4)),
+            linear.SGDClassifier(loss="log_loss", random_state=0),
+        )
+    ),
+    "HashingVectorizer + TfidfTransformer + RidgeClassifier": _mail(
+        make_pipeline(HashingVectorizer(n_features=256, norm=None), TfidfTransformer(), linear.RidgeClassifier())
+    ),
+    "CountVectorizer + SelectKBest + ComplementNB": _mail(
+        make_pipeline(CountVectorizer(), SelectKBest(chi2, k=5), naive_bayes.ComplementNB())
+    ),
+    "FeatureUnion (TfidfVectorizer of words, of letters) + LogisticRegression": _mail(
+        make_pipeline(
+            make_union(TfidfVectorizer(), TfidfVectorizer(analyzer="char", ngram_range=(1, 3))),
+            linear.LogisticRegression(),
+        )
+    ),
+    "TfidfVectorizer with a function of its own + LogisticRegression": _mail(
+        make_pipeline(TfidfVectorizer(tokenizer=str.split, token_pattern=None), linear.LogisticRegression())
+    ),
+    "TfidfVectorizer + RandomForestClassifier": _mail(
+        make_pipeline(TfidfVectorizer(), ensemble.RandomForestClassifier(TREES, random_state=0))
     ),
 }
