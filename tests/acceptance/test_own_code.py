@@ -65,7 +65,7 @@ def test_the_sealed_bundle_holds_the_repository_and_says_what_it_is(modelcast: M
     assert [file["path"] for file in manifest["files"]] == [
         "code/detector/__init__.py", "code/detector/scale.txt", "code/detector/steps.py", "code/models/line.joblib",
         "code/prediction.py", "code/requirements.txt", "code/words/table.json", "code/wsgi.py", "environment.lock",
-        "golden.json", "model-card.html",
+        "golden.json", "model-card.html", "sbom.cdx.json",
     ]  # fmt: skip
     page = modelcast.run("inspect", own.built.root).stdout
     assert "generic, python, native" in page

@@ -92,7 +92,10 @@ def test_own_code_finds_what_the_notebooks_were_handed(
     found, run = list[Any](), own_process.run
     monkeypatch.setattr(own_process, "run", lambda *said, **named: found.append(named["env"]) or run(*said, **named))
     judged("frame", *FRAME, bundle="../champion", flips="<= 0.02")
+    homes = [(said.pop("HOME"), said.pop("TMPDIR")) for said in found]
     assert found == [{"GREETING": "hello"}] * 2
+    assert len({home for home, _ in homes}) == 2, "each has a home of its own"
+    assert all(home == temporary != os.environ.get("HOME") for home, temporary in homes)
 
 
 def test_another_model_does_not(

@@ -190,10 +190,12 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, before: bool, error: typ
     assert not before or open_bundle(out).model.read_bytes() == b"old"
 
 
+# Whoever runs the tests in the background of a shell has them, and all they start, ignore Ctrl-C.
 KILLED = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from modelcast_builder import seal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with seal.staging(Path(sys.argv[1])) as writer:
     writer.write("model.joblib", b"half")
     print("writing", flush=True)
