@@ -388,7 +388,8 @@ def proof_words(compilation: Compilation) -> Iterator[str]:
         yield f"{compilation.ties} ties: rows for which the original holds two classes equal"
     if compilation.labels == "highest":
         yield "labels are the first class of the highest probability"
-    if compilation.tools:
+    # What has no converter was never compiled: the tools only said so.
+    if compilation.probes and compilation.tools:
         tools = ", ".join(f"{name} {version}" for name, version in sorted(compilation.tools.items()))
         yield f"compiled by {tools}"
 

@@ -173,6 +173,31 @@ def test_a_native_model_brings_its_environment(modelcast: Modelcast, runtime: st
         docker("image", "rm", "--force", NATIVE)
 
 
+def test_images_are_verified_whole_whoever_made_them(pushed: Pushed, penguins: str, modelcast: Modelcast) -> None:
+    """A compiled model on the runtime image, and a native one assembled by s2i, each asked in its own image."""
+    for image, served in ((pushed.name, "and no other"), (penguins, "modelcast's own for a build")):
+        done = modelcast.run("verify", image, "--json")
+        told = json.loads(done.stdout)
+        assert [check for check in told["checks"] if check["status"] != "ok"] == [], done.stdout
+        assert (done.returncode, told["ok"]) == (0, True), done.stderr
+        found = {check["name"]: check["detail"] for check in told["checks"]}
+        assert found["settings"] == "it serves as user 1001"
+        assert found["installed"].endswith(served)
+        assert found["answers"].endswith("golden rows reproduced")
+
+
+def test_images_of_one_bundle_do_not_differ(pushed: Pushed, breast_cancer: str, modelcast: Modelcast) -> None:
+    done = modelcast.run("diff", breast_cancer, pushed.name, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(told[side]["given"], told[side]["bundle_digest"]) for side in ("old", "new")] == [
+        (breast_cancer, pushed.bundle.digest),
+        (pushed.name, pushed.bundle.digest),
+    ]
+    assert told["changes"] == []
+    assert (told["scored"]["rows"], told["scored"]["flips"]) == (len(pushed.bundle.golden.rows), 0)
+
+
 def test_labels_say_which_model_it_is(pushed: Pushed) -> None:
     labels = config_of(pushed.name)["Labels"]
     assert labels["modelcast.name"] == "breast-cancer"
