@@ -388,8 +388,8 @@ def proof_words(compilation: Compilation) -> Iterator[str]:
         yield f"{compilation.ties} ties: rows for which the original holds two classes equal"
     if compilation.labels == "highest":
         yield "labels are the first class of the highest probability"
-    # What has no converter was never compiled: the tools only said so.
-    if compilation.probes and compilation.tools:
+    # What stays native was tried with them at most.
+    if compilation.tools and compilation.backend != "native":
         tools = ", ".join(f"{name} {version}" for name, version in sorted(compilation.tools.items()))
         yield f"compiled by {tools}"
 

@@ -105,6 +105,8 @@ def test_what_nobody_knows_is_left_out(nothing: str) -> None:
 def test_only_what_was_compiled_is_compared_with_the_original() -> None:
     tried = Compilation(backend="native", reason="BillRatio has no converter", tools={"onnx": "1.23.2"})
     assert "Compared with the original" not in text(card.render(manifest(compilation=tried), GOLDEN, LOCK))
+    refused = Compilation(backend="native", reason="answers differ", probes=7, tools={"onnx": "1.23.2"})
+    assert "compiled by" not in text(card.render(manifest(compilation=refused), GOLDEN, LOCK))
     compiled = Compilation(backend="onnxruntime", reason="equal answers", probes=7, tools={"onnx": "1.23.2"})
     said = text(card.render(manifest(compilation=compiled), GOLDEN, LOCK))
     assert "Compared with the original 7 rows made to break a compiled model" in said
