@@ -398,7 +398,8 @@ def proof_words(compilation: Compilation) -> Iterator[str]:
     if compilation.tail:
         proven = f"equal answers on {compilation.probes} rows made to break it"
         yield f"its {compilation.tail} is asked tree by tree: {proven}"
-    if compilation.tools:
+    # What stays native was tried with them at most.
+    if compilation.tools and compilation.backend != "native":
         tools = ", ".join(f"{name} {version}" for name, version in sorted(compilation.tools.items()))
         yield f"compiled by {tools}"
 

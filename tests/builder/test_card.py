@@ -102,6 +102,17 @@ def test_what_nobody_knows_is_left_out(nothing: str) -> None:
     assert {"training": "Described by", "evaluation": "How well"}[nothing] not in said
 
 
+def test_only_what_was_compiled_is_compared_with_the_original() -> None:
+    tried = Compilation(backend="native", reason="BillRatio has no converter", tools={"onnx": "1.23.2"})
+    assert "Compared with the original" not in text(card.render(manifest(compilation=tried), GOLDEN, LOCK))
+    refused = Compilation(backend="native", reason="answers differ", probes=7, tools={"onnx": "1.23.2"})
+    assert "compiled by" not in text(card.render(manifest(compilation=refused), GOLDEN, LOCK))
+    compiled = Compilation(backend="onnxruntime", reason="equal answers", probes=7, tools={"onnx": "1.23.2"})
+    said = text(card.render(manifest(compilation=compiled), GOLDEN, LOCK))
+    assert "Compared with the original 7 rows made to break a compiled model" in said
+    assert "compiled by onnx 1.23.2" in said
+
+
 def test_own_code_has_a_card_too() -> None:
     bare = manifest(task="generic", signature=Signature(layout="array", inputs=(), outputs=()), training=None)
     said = text(card.render(bare, Golden(rows=(), predictions=()), LOCK))

@@ -173,6 +173,33 @@ def test_a_native_model_brings_its_environment(modelcast: Modelcast, runtime: st
         docker("image", "rm", "--force", NATIVE)
 
 
+@pytest.mark.parametrize("by", ["modelcast-image", "s2i"])
+def test_an_image_is_verified_whole_whoever_made_it(
+    pushed: Pushed, penguins: str, modelcast: Modelcast, by: str
+) -> None:
+    """A compiled model on the runtime image; a native one by s2i's Dockerfile, which keeps no labels, as on OpenShift."""
+    image, unlabelled = {"modelcast-image": (pushed.name, []), "s2i": (penguins, [("labels", "not checked")])}[by]
+    done = modelcast.run("verify", image, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert [(name, check["status"]) for name, check in checks.items() if check["status"] != "ok"] == unlabelled
+    assert checks["settings"]["detail"] == "it serves as user 1001"
+    assert checks["installed"]["detail"].endswith(" packages of sbom.cdx.json are in the image, and no other")
+    assert checks["answers"]["detail"].endswith("golden rows reproduced")
+
+
+def test_images_of_one_bundle_do_not_differ(pushed: Pushed, breast_cancer: str, modelcast: Modelcast) -> None:
+    done = modelcast.run("diff", breast_cancer, pushed.name, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(told[side]["given"], told[side]["bundle_digest"]) for side in ("old", "new")] == [
+        (breast_cancer, pushed.bundle.digest),
+        (pushed.name, pushed.bundle.digest),
+    ]
+    assert told["changes"] == []
+    assert (told["scored"]["rows"], told["scored"]["flips"]) == (len(pushed.bundle.golden.rows), 0)
+
+
 def test_labels_say_which_model_it_is(pushed: Pushed) -> None:
     labels = config_of(pushed.name)["Labels"]
     assert labels["modelcast.name"] == "breast-cancer"
