@@ -18,6 +18,7 @@ LONG = {
     "test_compiled_models.py",
     "test_configured.py",
     "test_describe_golden.py",
+    "test_drift_figures.py",
     "test_environment.py",
     "test_fuzzed.py",
     "test_git.py",
