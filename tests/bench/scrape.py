@@ -40,7 +40,7 @@ def main() -> None:
     for _ in range(WORKERS):
         store.use(store.claim())
         store.row[:] = 1e6
-    seconds = []
+    seconds, text = [], b""
     for _ in range(SCRAPES):
         began = time.process_time()
         text, _ = metrics.exposition(store, manifest, None, baseline=baseline)
