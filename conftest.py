@@ -19,6 +19,7 @@ LONG = {
     "test_configured.py",
     "test_delayed_labels.py",
     "test_describe_golden.py",
+    "test_drift_figures.py",
     "test_environment.py",
     "test_fuzzed.py",
     "test_git.py",

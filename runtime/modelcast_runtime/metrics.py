@@ -37,6 +37,7 @@ PREDICTION = "modelcast_prediction"
 INPUT_MISSING = "modelcast_input_missing_total"
 INPUT_UNSEEN = "modelcast_input_unseen_total"
 MODEL_INFO = "modelcast_model_info"
+_SLOT_ERRORS = "modelcast_metrics_slot_errors_total"
 WATCHED = {
     "input": ("modelcast_input_bin", "Values of an input, by its bin of the baseline."),
     "joint": ("modelcast_joint_bin", "Rows by how unusual the combination of their inputs is."),
@@ -186,6 +187,8 @@ class _Reading:
     def collect(self) -> Iterator[Metric]:
         """Every family once, over one sum of the slots."""
         yield _model_info(self._manifest)
+        told = "Workers' rows of counts that hold what nobody counted: it is left out of all sums."
+        yield CounterMetricFamily(_SLOT_ERRORS, told, value=self._store.unreadable())
         totals = self._store.total()
         layout = self._store.layout
         for _, members in groupby(layout.series, key=lambda series: series.name):

@@ -16,6 +16,9 @@ import numpy.typing as npt
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 Cells: TypeAlias = npt.NDArray[np.float64]
 
+_MOST = 2.0**53
+"""Above it doubles are no longer exact: no counter gets there."""
+_LARGEST = np.finfo(np.float64).max
 _UNCLAIMED = "this process has no row in the store yet: call Store.use(slot) first"
 
 
@@ -74,6 +77,10 @@ class Store:
         self._block = block
         self._free = set(range(len(block)))
         self._row: Cells | None = None
+        # A count is neither below zero nor inexact; a sum of numbers may be both, and a gauge for a moment.
+        sums = [layout.spans[one.name, one.labels].stop - 1 for one in layout.series if one.kind == "histogram"]
+        self._least, self._most = np.zeros(layout.width), np.full(layout.width, _MOST)
+        self._least[[*sums, *layout.gauges]], self._most[[*sums, *layout.gauges]] = -_LARGEST, _LARGEST
 
     @classmethod
     def create(cls, layout: Layout, slots: int) -> "Store":
@@ -95,6 +102,9 @@ class Store:
             raise RuntimeError(message)
         slot = min(self._free)
         self._free.remove(slot)
+        # What a dead worker left there would hide all that the next one counts.
+        row = self._block[slot]
+        row[~self._readable(row)] = 0.0
         self._clear_gauges(slot)
         return slot
 
@@ -121,9 +131,17 @@ class Store:
         return self._row
 
     def total(self) -> Cells:
-        """The sum over all slots, cell by cell: those of dead workers count too."""
-        summed: Cells = self._block.sum(axis=0)
+        """The sum over all slots, cell by cell: those of dead workers count too, what cannot be a count does not."""
+        summed: Cells = np.where(self._readable(self._block), self._block, 0.0).sum(axis=0)
         return summed
+
+    def unreadable(self) -> int:
+        """Slots with a cell that nothing could have counted: not a number, infinite, below zero."""
+        return int((~self._readable(self._block)).any(axis=1).sum())
+
+    def _readable(self, cells: Cells) -> npt.NDArray[np.bool_]:
+        """Cell by cell; what is no number is not above anything."""
+        return (cells >= self._least) & (cells <= self._most)
 
     def _clear_gauges(self, slot: int) -> None:
         self._block[slot, list(self.layout.gauges)] = 0.0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modelcast_builder.environment import base_python
 
-from tests.acceptance import kinds, repositories
+from tests.acceptance import kinds, repositories, watched
 from tests.acceptance.commands import ROOT, SAMPLES, STARTED, Built, Modelcast
 from tests.acceptance.files import Entry, contents, copy, write
 from tests.acceptance.hands import Hands
@@ -114,6 +114,11 @@ def old_artifact(shop: Bench, name: str) -> Case:
     made = shop.hands.ask(python, source, repositories.OLD_ARTIFACT, "probabilities")
     case = shop.build(name, source)
     return Case(source=source, built=case.built, made=made)
+
+
+def watched_model(shop: Bench, name: str) -> Case:
+    """A repository of what is watched, made when it is asked for: its table has thousands of rows."""
+    return shop.build(name, write(shop.folder / "unseen" / name, watched.MODELS[name]()))
 
 
 def own_code(shop: Bench, name: str) -> Case:
@@ -270,4 +275,5 @@ RECIPES: dict[str, Recipe] = {
     "git_copy": git_copy,
     "git_branch": git_branch,
     "installed": installed,
+    **dict.fromkeys(watched.MODELS, watched_model),
 }

@@ -123,6 +123,7 @@ def test_every_series_is_there_at_zero_before_any_event() -> None:
     families = service.families()
     assert {name: family.type for name, family in families.items()} == {
         "modelcast_model_info": "gauge",
+        "modelcast_metrics_slot_errors": "counter",
         "modelcast_requests": "counter",
         "modelcast_request_seconds": "histogram",
         "modelcast_rows": "counter",

@@ -186,6 +186,41 @@ def test_a_reused_slot_goes_on_counting_and_starts_with_empty_gauges() -> None:
     assert store.total()[0] == 6.0
 
 
+@given(
+    st.sampled_from([np.nan, np.inf, -np.inf, -1.0, 2.0**60, 1e300]),
+    st.sets(st.sampled_from([cell for cell in range(LAYOUT.width) if cell not in (1, 5)]), min_size=1),
+)
+def test_garbage_in_a_slot_is_in_no_sum_and_is_told(garbage: float, cells: set[int]) -> None:
+    store = Store.create(LAYOUT, slots=3)
+    for _ in range(2):
+        store.use(store.claim())
+        store.row[:] = 5.0
+    assert store.unreadable() == 0
+    store.row[list(cells)] = garbage
+    assert store.unreadable() == 1
+    assert store.total().tolist() == [5.0 if cell in cells else 10.0 for cell in range(LAYOUT.width)]
+
+
+def test_a_slot_of_random_bytes_harms_no_other() -> None:
+    store = Store.create(LAYOUT, slots=2)
+    store.use(store.claim())
+    store.row[:] = 5.0
+    store.use(store.claim())
+    store.row.view(np.uint8)[:] = 0xFF
+    assert store.total().tolist() == [5.0] * LAYOUT.width
+    store.release(1)
+    assert (store.claim(), store.unreadable()) == (1, 0)  # whoever comes next counts from zero
+    store.row[0] += 1.0
+    assert store.total()[0] == 6.0
+
+
+def test_a_sum_may_be_below_zero_and_beyond_what_is_exact() -> None:
+    store = Store.create(LAYOUT, slots=1)
+    store.use(store.claim())
+    store.row[5] = -1e20
+    assert (store.total()[5], store.unreadable()) == (-1e20, 0)
+
+
 @given(st.lists(st.sampled_from(["claim", "release", "write"]), max_size=40))
 def test_sums_never_decrease_and_no_slot_has_two_owners(steps: list[str]) -> None:
     store = Store.create(LAYOUT, slots=3)

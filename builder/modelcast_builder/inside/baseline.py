@@ -14,7 +14,7 @@ from modelcast_runtime.formats.native import NativeScorer
 from modelcast_runtime.formats.within import leaves_told
 from modelcast_runtime.watching import Branches, Inputs, Numbers, Told, as_numbers, told_of
 
-from . import branches, joint, paths, reference
+from . import branches, joint, out_of_bag, paths, reference
 from .examples import Examples
 from .messages import Drift
 
@@ -24,6 +24,7 @@ _RESERVED = 200
 """Of them for what is not an input."""
 _MOST_CATEGORIES = 20
 _DIGITS = 12
+_MOST_RARE = 0.1
 _EXTRAS: tuple[Extra, ...] = ("other", "missing")
 
 
@@ -59,7 +60,7 @@ def measure(model: Any, signature: Signature, examples: Examples, drift: Drift) 
         notes=tuple(notes),
     )
     try:
-        return _with_model(bare, model, signature, columns, matrix, drift.bins)
+        return _with_model(bare, model, signature, rows, matrix, drift.bins)
     except Exception as error:  # noqa: BLE001 - own steps raise what they like; inputs are watched all the same
         lost = f"what the model says of its rows is not watched: it raised {type(error).__name__} for those of training"
         return Measured(baseline=msgspec.structs.replace(bare, notes=(*notes, lost)))
@@ -69,16 +70,23 @@ def _with_model(
     bare: Baseline,
     model: Any,
     signature: Signature,
-    columns: Columns,
+    rows: reference.Reference,
     matrix: Numbers,
     bins: int,
 ) -> Measured:
     """The baseline with what the model itself says of the reference rows."""
-    scorer = NativeScorer(model, signature)
+    scorer, columns = NativeScorer(model, signature), rows.columns
     given, inputs = scorer.rows(columns), [one for one in bare.signals if one.kind == "input"]
-    found, branch = paths.measure(model, given), branches.find(model, given, inputs, matrix)
+    bag = out_of_bag.find(model, given, rows)
+    found = paths.measure(model, given, None if bag is None else bag.unseen)
+    branch = branches.find(model, given, inputs, matrix)
     taken = [] if branch is None else [_branches(Branches(branch, inputs).taken(matrix))]
     told = _said(scorer, signature, columns, found)
+    if bag is not None:
+        told |= {key: values for key, values in bag.said().items() if key in told}
+        # More trees have more rare leaves: a share of rows that is large for some of them says nothing of all.
+        if told["path", "rare_rate"].mean() > _MOST_RARE:
+            del told["path", "rare_rate"]
     signals = (*bare.signals, *taken, *_told(told, signature, bins))
     whole = msgspec.structs.replace(
         bare,
@@ -178,7 +186,9 @@ def _told(values: Told, signature: Signature, bins: int) -> Iterator[Signal]:
             yield _counted(Signal(kind=kind, name=name, values=classes, counts=(0,) * len(classes)), of)
         else:
             edges = [0.5] if name == "rare_rate" else None
-            yield _numbers(kind, name, np.asarray(of, np.float64), bins, edges=edges)
+            numbers = np.asarray(of, np.float64)
+            # No number: of a row that all of a forest's trees saw.
+            yield _numbers(kind, name, numbers[np.isfinite(numbers)], bins, edges=edges)
 
 
 def _branches(taken: Any) -> Signal:
@@ -195,6 +205,7 @@ def _claimed(signals: Sequence[Signal], told: Told, classes: int) -> tuple[float
     signal = next((one for one in signals if one.kind == "score"), None)
     if scores is None or signal is None:
         return ()
+    scores = scores[np.isfinite(scores)]
     sure = np.maximum(scores, 1 - scores) if classes == 2 else scores
     bins = np.searchsorted(np.array(signal.edges), scores, side="left")
     means = [float(sure[bins == place].mean()) if (bins == place).any() else 1.0 for place in range(len(signal.counts))]

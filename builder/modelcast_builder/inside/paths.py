@@ -25,11 +25,14 @@ class Paths:
     table: Any
     """[nodes of all trees], float64."""
     totals: Any
-    """[rows]."""
+    """[rows]; NaN for a row that no tree may be asked for."""
 
 
-def measure(model: Any, rows: Any) -> Paths | None:
-    """Look where the reference rows end, given as the model takes them; None for a model without trees."""
+def measure(model: Any, rows: Any, unseen: Any = None) -> Paths | None:
+    """Look where the reference rows end, given as the model takes them; None for a model without trees.
+
+    `unseen` says which trees were not grown on which row, [rows, trees]: only those are asked for its sum.
+    """
     last, front = within.parts_of(model)
     ask = within.leaf_ids(last)
     if ask is None:
@@ -42,19 +45,44 @@ def measure(model: Any, rows: Any) -> Paths | None:
     leaves = _fields(depths, len(ids))
     if leaves is None:
         return None
-    table, totals = [], np.zeros(len(ids))
+    table, parts, squares = [], np.zeros((3, len(ids))), np.zeros((3, len(ids)))
+    asked = np.ones(ids.shape) if unseen is None else unseen
     for tree, (left, depth) in enumerate(zip(lefts, depths, strict=True)):
         counts, many = np.bincount(ids[:, tree], minlength=len(depth)), int((left < 0).sum())
         table.append(np.where(left < 0, _numbers(counts, depth, len(ids), many, leaves), 0.0))
         # Among the others: counted in its own leaf a row would surprise less than a new one.
-        totals += _numbers(counts - 1, depth, len(ids) - 1, many, leaves)[ids[:, tree]]
+        surprisal, is_rare = _surprisal(counts - 1, len(ids) - 1, many, leaves)
+        numbers = np.stack([surprisal, depth, is_rare])[:, ids[:, tree]] * asked[:, tree]
+        parts, squares = parts + numbers, squares + numbers**2
+    surprisal, compared, rare = _of_all(parts, squares, asked.sum(axis=1), len(lefts))
+    totals = surprisal + compared * leaves.comparison + rare * leaves.rare
     return Paths(leaves=leaves, table=np.concatenate(table), totals=totals)
 
 
+def _of_all(sums: Any, squares: Any, asked: Any, trees: int) -> Any:
+    """Sums over some of the trees, `asked` of them a row, as sums over all: no wider, though fewer trees vary more."""
+    if (asked == trees).all():
+        return sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums / asked
+        within_row = np.maximum(squares / asked - means**2, 0.0)
+    known = np.isfinite(means[0])
+    middle = means[:, known].mean(axis=1, keepdims=True)
+    spread = means[:, known].var(axis=1)
+    excess = (within_row[:, known] * (1 / asked[known] - 1 / trees)).mean(axis=1)
+    narrower = np.sqrt(np.maximum(spread - excess, 0.0) / np.where(spread, spread, 1.0))[:, np.newaxis]
+    narrower[2] = 1.0  # whether a leaf is rare is no mean
+    return np.round((middle + (means - middle) * narrower) * trees)
+
+
 def _numbers(counts: Any, depth: Any, rows: int, many: int, leaves: Leaves) -> Any:
+    surprisal, is_rare = _surprisal(counts, rows, many, leaves)
+    return surprisal + depth * leaves.comparison + is_rare * leaves.rare
+
+
+def _surprisal(counts: Any, rows: int, many: int, leaves: Leaves) -> tuple[Any, Any]:
     shares = (np.maximum(counts, 0) + SMOOTHING) / (rows + SMOOTHING * many)
-    surprisal = np.round(-np.log2(shares) * leaves.bit)
-    return surprisal + depth * leaves.comparison + (shares < _RARE) * leaves.rare
+    return np.round(-np.log2(shares) * leaves.bit), shares < _RARE
 
 
 def _children(last: Any) -> Iterator[tuple[Any, Any]]:

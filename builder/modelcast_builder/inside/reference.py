@@ -1,6 +1,7 @@
 """The rows that later ones are compared with: those of training, as the service would read them from a request."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from modelcast_runtime.columns import Columns
@@ -22,6 +23,10 @@ class Reference:
 
     columns: Columns
     source: str
+    places: Any
+    """Of each row among all rows of training."""
+    total: int
+    """All rows of training."""
 
 
 def read(examples: Examples, signature: Signature) -> Reference | str:
@@ -33,15 +38,20 @@ def read(examples: Examples, signature: Signature) -> Reference | str:
         return "no rows of training are known: add data/train.csv, or let the build run the notebook"
     most = min(_ROWS, max(100, _CELLS // max(1, len(signature.inputs))))
     chosen = np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)
+    total = len(rows)
     rows = rows.iloc[chosen].to_numpy(dtype=object) if hasattr(rows, "columns") else [rows[index] for index in chosen]
     # What the service refuses is in no distribution of what it answers.
-    taken = [row for row in (row_of(one, signature.inputs) for one in rows) if all(map(fits, row, signature.inputs))]
+    read = [row_of(one, signature.inputs) for one in rows]
+    kept = [place for place, row in enumerate(read) if all(map(fits, row, signature.inputs))]
+    taken = [read[place] for place in kept]
     if len(taken) < _FEWEST:
         return f"{len(taken)} rows of training are too few to compare with, expected {_FEWEST}"
     try:
         return Reference(
             columns=decode_rows(taken, signature),
             source=source,
+            places=chosen[kept],
+            total=total,
         )
     except Problem as problem:
         return f"the rows of training are not what a request may hold: {problem.title}"
