@@ -13,7 +13,7 @@ from modelcast_runtime.problems import Problem
 from modelcast_runtime.settings import SETTINGS
 
 from tests.bench.__main__ import PICTURE
-from tools import reference
+from tools import drift_figure, reference
 from tools.rooms import BUILDER, RUNTIME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +139,9 @@ def test_every_picture_is_shown_by_a_page_and_made_by_a_test() -> None:
     assert max(pictures.values()) < 300_000
 
 
-def test_every_drawing_is_shown_by_a_page_and_made_by_the_benchmarks() -> None:
+def test_every_drawing_is_shown_by_a_page_and_made_by_a_tool() -> None:
     drawings = {path.name for path in (ROOT / "docs" / "img").iterdir() if path.suffix != ".png"}
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert drawings == set(re.findall(r"\(img/([\w.-]+)\)", page)) == {PICTURE.name}
+    drift = (ROOT / "docs" / "drift.md").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "img" / "drift.svg").read_text(encoding="utf-8") == drift_figure.draw(drift)
+    assert drawings == set(re.findall(r"\(img/([\w.-]+)\)", page + drift)) == {PICTURE.name, "drift.svg"}
