@@ -34,7 +34,7 @@ def median_ms(root: Path) -> float:
     bundle = open_bundle(root)
     if not bundle.golden.rows:
         raise BundleError(f"{bundle.manifest.name} has no golden rows to be asked")
-    store = Store.create(metrics.layout_for(bundle.manifest, bundle.golden), slots=1)
+    store = Store.create(metrics.layout_for(bundle.manifest, bundle.golden, bundle.baseline), slots=1)
     store.use(store.claim())
     settings = read_settings(os.environ, {}, bundle.manifest.service)
     return asyncio.run(_measured(create_app(bundle, load_scorer(bundle), store=store, settings=settings), bundle))
