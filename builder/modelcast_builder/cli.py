@@ -305,7 +305,7 @@ def verify(bundle_or_image: str, as_json: bool) -> None:
 
 @_examples(
     "modelcast evaluate ./bundle service.log labels.csv",
-    "kubectl logs deployment/penguins > service.log && modelcast evaluate ./bundle service.log labels.csv --json",
+    "modelcast evaluate ./bundle service.log.gz labels.csv --json",
 )
 @main.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
