@@ -161,6 +161,18 @@ def _sealed(facts: Facts, work: Path) -> set[Path]:
     return {work / facts.claim.model} | paths | {path for path in (work / contract.CODE).rglob("*") if path.is_file()}
 
 
+def watch_words(described: Described, compiled: Compiled) -> str | None:
+    """What the service will watch, in a sentence for the report; None for own code, which takes no rows."""
+    if described.baseline is None:
+        return None
+    watched = _watched(described.baseline, compiled, described.task)
+    if not watched.signals:
+        return "; ".join(("nothing", *watched.notes))
+    samples = 2 * sum(len(signal.counts) for signal in watched.signals)
+    against = f"{len(watched.signals)} signals, {samples} samples of a scrape, against {watched.rows} rows"
+    return "; ".join((f"{against}: {watched.source}", *watched.notes))
+
+
 def _watched(measured: Baseline, compiled: Compiled, task: Task) -> Baseline:
     """What of the baseline the service can tell: what is compiled tells no paths but those of its trees."""
     if compiled.file is None:

@@ -74,6 +74,8 @@ def build(source: str | Source, out: Path, settings: BuildSettings, reporter: Re
         with reporter.step("compile"):
             compiled = compilation.decide(serving, asked, described, config, settings, work)
             reporter.say("compile", contract.scored_by(compiled.report))
+            if watched := bundling.watch_words(described, compiled):
+                reporter.say("watch", watched)
         with reporter.step("seal"):
             facts = Facts(
                 name=name,

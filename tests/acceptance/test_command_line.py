@@ -87,7 +87,7 @@ def test_stdout_holds_the_result_and_nothing_else(copied_sample: Case) -> None:
     assert sorted(told) == ["bundle_digest", "name", "path", "version"]
     assert (told["name"], told["path"]) == ("breast-cancer", str(copied_sample.built.root))
     steps = [line.split(":")[0] for line in copied_sample.built.log.splitlines()]
-    told_of = ("discover", "environment", "describe", "gates", "gates", "compile", "smoke", "done")
+    told_of = ("discover", "environment", "describe", "gates", "gates", "compile", "watch", "smoke", "done")
     assert steps == [f"---> {step}" for step in told_of], "plain lines in a log"
     assert "\x1b" not in copied_sample.built.log
     shares = copied_sample.built.log.splitlines()[-1]
