@@ -261,7 +261,7 @@ def _service_paths(bundle: Bundle) -> Document:
     report, shown = json_answer("Every watched signal"), page("The same with plots, for a browser")
     drift = {"description": "Every watched signal", "content": {**report["content"], **shown["content"]}}
     return {
-        "/drift": get("service", "How far this replica's rows are from the baseline", drift),
+        "/drift": get("service", "How far this replica is from its baseline", drift),
         "/healthz": get("service", "Whether the process lives", json_answer("It lives", {"status": "ok"})),
         "/readyz": ready,
         "/metrics": {**scrape, "post": posted},

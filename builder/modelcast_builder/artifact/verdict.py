@@ -143,7 +143,7 @@ def _bytes(args: tuple[object, ...]) -> bool:
 def _factory(args: tuple[object, ...]) -> bool:
     """What a defaultdict calls for what it lacks."""
     first = args[0] if args else None
-    return first is None or (type(first) is Global and first.module == "builtins" and first.name in _FACTORIES)
+    return first is None or (type(first) is Global and (first.module, first.name) in _FACTORIES)
 
 
 def _index(args: tuple[object, ...]) -> bool:
@@ -155,7 +155,11 @@ def _function(args: tuple[object, ...]) -> bool:
     return bool(args) and type(args[0]) is Global
 
 
-_FACTORIES = frozenset({"dict", "float", "frozenset", "int", "list", "set", "str"})
+_FACTORIES = frozenset(
+    {("builtins", name) for name in ("dict", "float", "frozenset", "int", "list", "set", "str")}
+    | {("collections", "OrderedDict")}
+)
+"""The last is what LightGBM keeps its best scores in."""
 _ARGUMENTS: dict[Name, Callable[[tuple[object, ...]], bool]] = {
     ("builtins", "bytearray"): _bytes,
     ("builtins", "bytes"): _bytes,
