@@ -612,7 +612,10 @@ def test_only_files_of_an_artifacts_kind_are_looked_at_and_no_environment(tmp_pa
 
 def test_the_child_refuses_a_task_that_it_does_not_know(model_python: Path) -> None:
     done = subprocess.run([model_python, INSIDE, "dance"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, "usage: __main__.py kernel|assemble|describe|evaluate|labelled|convert ...\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "usage: __main__.py kernel|assemble|describe|evaluate|labelled|convert ...\n",
+    )
 
 
 @pytest.mark.parametrize(
