@@ -19,6 +19,9 @@ Row = dict[str, Any]
 TIMING = Timing(window="20s", hold="0s", every="1s")
 ROWS = read_table(SAMPLES / "penguins" / "data" / "penguins.csv", without=("species", "year")).instances
 SHIFTED = "bill_length_mm"
+OF_ROWS = {f"Modelcast{name}" for name in ("InputDrift", "InputMissing", "InputUnseen", "JointDrift", "NotWatched")}
+"""Alerts about the rows themselves. These are the rows of training, of which a forest knows more than of new ones: its
+paths, its work and how sure it is are not what the baseline, made of what it says of rows it did not see, expects."""
 
 
 def as_they_are(generator: random.Random) -> list[Row]:
@@ -88,7 +91,7 @@ def test_the_right_alert_fires(tmp_path: Path) -> None:
         targets = [service.url.removeprefix("http://") for service in (one, other)]
         with scraping(tmp_path, "penguins", targets, rules_of(bundle)) as prometheus:
             client = Client([one, other], prometheus)
-            assert client.until(as_they_are, lambda firing: not firing) == set()
+            assert not names_of(client.until(as_they_are, lambda firing: not names_of(firing) & OF_ROWS)) & OF_ROWS
             firing = client.until(shifted, lambda firing: bool(inputs_of(firing)))
             assert inputs_of(firing) == {SHIFTED}
             assert not names_of(firing) & {"ModelcastInputMissing", "ModelcastInputUnseen", "ModelcastNotWatched"}
