@@ -37,6 +37,10 @@ class Prometheus:
         """`url` is where its API is."""
         self._client = httpx.Client(base_url=url, timeout=30)
 
+    def close(self) -> None:
+        """Its connections."""
+        self._client.close()
+
     def is_ready(self) -> bool:
         """Whether it answers."""
         try:
@@ -92,11 +96,12 @@ def scraping(folder: Path, job: str, targets: Sequence[str], rules: Any) -> Iter
     ]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    server = Prometheus(f"http://127.0.0.1:{port}")
     try:
-        server = Prometheus(f"http://127.0.0.1:{port}")
         until(lambda: server.is_ready() or process.poll() is not None, "Prometheus answers")
         assert process.poll() is None, (folder / "log").read_text()
         yield server
     finally:
+        server.close()
         process.kill()
         process.wait()
