@@ -7,6 +7,7 @@ the exit code is 1 where a child crashed or hung. `--keep FOLDER` keeps those fi
 
 import argparse
 import io
+import multiprocessing
 import os
 import pickle
 import random
@@ -18,6 +19,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,14 +86,27 @@ class Tally:
     """Seconds of the longest audit."""
 
 
-def originals() -> Iterator[tuple[str, bytes]]:
-    """Model and content of each valid artifact."""
-    for name, make in MODELS.items():
-        model = make()
-        for dump in FORMS.values():
-            file = io.BytesIO()
-            dump(model, file)
-            yield name, file.getvalue()
+def originals() -> list[tuple[str, bytes]]:
+    """Model and content of each valid artifact; in a process of its own.
+
+    A child of one that has fitted hangs: OpenMP's threads are not forked with it.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+        return elsewhere.submit(_made).result()
+
+
+def _made() -> list[tuple[str, bytes]]:
+    return [(name, _dumped(model, dump)) for name, model in _fitted() for dump in FORMS.values()]
+
+
+def _fitted() -> Iterator[tuple[str, Any]]:
+    yield from ((name, make()) for name, make in MODELS.items())
+
+
+def _dumped(model: Any, dump: Callable[[Any, io.BytesIO], object]) -> bytes:
+    file = io.BytesIO()
+    dump(model, file)
+    return file.getvalue()
 
 
 def flipped(content: bytes, chance: random.Random) -> bytes:
@@ -108,7 +123,7 @@ def flipped(content: bytes, chance: random.Random) -> bytes:
 def run(count: int, seed: int, tally: Tally) -> None:
     """Audit `count` mutations, and load what is accepted in children."""
     chance = random.Random(seed)
-    valid = list(originals())
+    valid = originals()
     accepted: list[tuple[str, bytes]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.joblib"
