@@ -5,7 +5,7 @@ the recording rules of the manifests compute the very same in PromQL.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 from modelcast_runtime.contract import Contract, Label, label_text
@@ -43,8 +43,24 @@ class Signal(Contract, frozen=True, kw_only=True):
     @property
     def bins(self) -> tuple[str, ...]:
         """The bins' names, as the metrics' label `bin` has them: a number's by position, a category's own."""
-        own = tuple(map(label_text, self.values)) if self.values else tuple(map(str, range(len(self.edges) + 1)))
-        return own + self.extras
+        if not self.values:
+            return (*map(str, range(len(self.edges) + 1)), *self.extras)
+        return (*_distinct(map(label_text, self.values), self.extras), *self.extras)
+
+
+_LONGEST: Final = 64
+"""Characters of a bin's name."""
+
+
+def _distinct(texts: Iterable[str], taken: Iterable[str]) -> Iterator[str]:
+    """Each text, cut where it is long, with its place where another bin has that name: `other` is a category too."""
+    names = set(taken)
+    for place, text in enumerate(texts):
+        name = text[:_LONGEST]
+        while name in names:
+            name = f"{name} ({place})"
+        names.add(name)
+        yield name
 
 
 class JointForest(Contract, frozen=True, kw_only=True):

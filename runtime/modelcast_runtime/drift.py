@@ -87,15 +87,15 @@ def _signal(signal: Signal, counts: Sequence[float], baseline: Baseline) -> dict
 def _bins(signal: Signal) -> Iterator[str]:
     """What each bin holds, for people: `<= 5.1`, `5.1 to 7`, `> 7`, or the category."""
     if signal.values:
-        yield from map(label_text, signal.values)
+        yield from signal.bins
+        return
+    texts = [f"{edge:.6g}" for edge in signal.edges]
+    if texts:
+        yield f"<= {texts[0]}"
+        yield from (f"{low} to {high}" for low, high in itertools.pairwise(texts))
+        yield f"> {texts[-1]}"
     else:
-        texts = [f"{edge:.6g}" for edge in signal.edges]
-        if not texts:
-            yield "any"
-        else:
-            yield f"<= {texts[0]}"
-            yield from (f"{low} to {high}" for low, high in itertools.pairwise(texts))
-            yield f"> {texts[-1]}"
+        yield "any"
     yield from signal.extras
 
 

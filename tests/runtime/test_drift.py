@@ -111,6 +111,16 @@ def test_the_same_numbers_are_in_the_metrics_with_the_share_that_they_are_held_t
     assert "modelcast_joint_bin" not in text
 
 
+def test_a_category_that_is_called_other_is_a_bin_beside_the_others(
+    make_client: MakeClient, make_bundle: MakeBundle
+) -> None:
+    odd = signal("path", "branch", 1, 1, 0, values=("other", "+a -b"), extras=("other",))
+    client = make_client(make_bundle("array", baseline=Baseline(source="odd", rows=2, signals=(odd,))))
+    text = client("GET", "/metrics").body.decode()
+    assert 'modelcast_path_bin_total{bin="other (0)",signal="branch"} 0.0' in text
+    assert client("GET", "/drift").json()["signals"][0]["bins"] == ["other (0)", "+a -b", "other"]
+
+
 def test_a_bundle_without_a_baseline_says_why(make_client: MakeClient, make_bundle: MakeBundle) -> None:
     report = make_client("array")("GET", "/drift").json()
     assert (report["signals"], report["reason"]) == ([], "the bundle was sealed without a baseline: build it again")

@@ -47,6 +47,25 @@ def test_the_bins_have_names() -> None:
     assert Signal(kind="input", name="b", values=(True, False), counts=(1, 1)).bins == ("true", "false")
 
 
+def test_no_two_bins_have_one_name() -> None:
+    odd = ("other", "other (0)", "missing", 1, "1", "x" * 200, "x" * 201)
+    signal = Signal(kind="input", name="odd", values=odd, extras=("other", "missing"), counts=(0,) * 9)
+    assert signal.bins == (
+        "other (0)", "other (0) (1)", "missing (2)", "1", "1 (4)", "x" * 64, "x" * 64 + " (6)", "other", "missing",
+    )  # fmt: skip
+    assert watching.count(signal, np.array(["other", "1", "?", None], dtype=object)).tolist() == [
+        1,
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+        1,
+        1,
+    ]
+
+
 def test_moments_and_texts_are_numbers_too() -> None:
     moments = np.array(["2020-01-01T00:00:01", "NaT"], dtype="datetime64[us]")
     assert watching.as_numbers(moments).tolist()[0] == 1577836801.0

@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 from modelcast_runtime import metrics
 from modelcast_runtime.baseline import SMOOTHING, Signal, chi_squared, shares
+from modelcast_runtime.contract import label_text
 
 from modelcast_builder.manifests.metadata import Object
 from modelcast_builder.manifests.watching.watched import WHERE, Kind, Watched, chained, equal, one_of
@@ -55,8 +56,8 @@ def _predicted(kind: Kind) -> Iterator[Object]:
     signal = kind.signals[0]
     if signal.values:
         counts: Counter[str] = Counter()
-        for name, count in zip(signal.bins, signal.counts, strict=True):
-            counts[name] += count
+        for value, count in zip(signal.values, signal.counts, strict=True):
+            counts[label_text(value)] += count
         increase = kind.watched.increase(metrics.PREDICTIONS)
         relabelled = f'label_replace({increase}, "bin", "$1", "class", "(.*)")'
         yield _rule(kind.name("bin_rows"), f"sum by ({kind.by}, bin) ({relabelled})")
