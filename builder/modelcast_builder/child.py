@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from modelcast_runtime import contract
 from modelcast_runtime.contract import Compilation, Contract
@@ -31,6 +32,7 @@ SCRIPT = Path(inside.__file__).parent / "__main__.py"
 _TIMEOUTS = {"convert": 300}
 """Seconds, where a task has its own: a model that takes longer to be proven is served as it is."""
 
+T = TypeVar("T")
 
 _DOING = "loading or scoring the model"
 _PATHS = ("artifact", "model", "converter", "example", "recorded", "holdout", "train")
@@ -51,10 +53,7 @@ def describe(
 
     Own code finds the `variables` that the notebooks had.
     """
-    described = _ask(environment, "describe", request, work, variables, sandbox).described
-    if described is None:
-        raise ChildFailed("describe answered nothing")
-    return described
+    return _told(_ask(environment, "describe", request, work, variables, sandbox).described, "describe")
 
 
 def assemble(
@@ -76,18 +75,12 @@ def evaluate(
     sandbox: Sandbox = DEFAULT,
 ) -> Evaluated:
     """Score the sealed model on the holdout rows in its own environment; raises `BuildError`."""
-    evaluated = _ask(environment, "evaluate", request, work, variables, sandbox).evaluated
-    if evaluated is None:
-        raise ChildFailed("evaluate answered nothing")
-    return evaluated
+    return _told(_ask(environment, "evaluate", request, work, variables, sandbox).evaluated, "evaluate")
 
 
 def labelled(environment: Environment, request: LabelledRequest, work: Path, variables: Mapping[str, str]) -> Evaluated:
     """Measure a service's answers where scikit-learn is; loads no model. Raises `BuildError`."""
-    evaluated = _ask(environment, "labelled", request, work, variables).evaluated
-    if evaluated is None:
-        raise ChildFailed("labelled answered nothing")
-    return evaluated
+    return _told(_ask(environment, "labelled", request, work, variables).evaluated, "labelled")
 
 
 def convert(
@@ -98,10 +91,14 @@ def convert(
     sandbox: Sandbox = DEFAULT,
 ) -> Compilation:
     """Compile the sealed model and prove it; raises `BuildError` where that ends without an answer."""
-    compilation = _ask(environment, "convert", request, work, variables, sandbox).compilation
-    if compilation is None:
-        raise ChildFailed("convert answered nothing")
-    return compilation
+    return _told(_ask(environment, "convert", request, work, variables, sandbox).compilation, "convert")
+
+
+def _told(part: T | None, task: str) -> T:
+    """The part of an answer that this task gives."""
+    if part is None:
+        raise ChildFailed(f"{task} answered nothing")
+    return part
 
 
 def _ask(

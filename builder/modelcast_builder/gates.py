@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from modelcast_runtime.contract import Gate, Task
 
 from modelcast_builder import document
+from modelcast_builder.aligned import aligned
 from modelcast_builder.errors import BuildError
 from modelcast_builder.inside.messages import Evaluated
 from modelcast_builder.report import Reporter
@@ -57,11 +58,7 @@ def check(gates: Sequence[Gate], reporter: Reporter) -> None:
 
 def table(gates: Sequence[Gate]) -> Iterator[str]:
     """A line a gate under a head: name, expected, got, and what did not hold."""
-    rows = [("gate", "expected", "got", ""), *map(_row, gates)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for *cells, mark in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        yield f"{line}  {mark}".rstrip()
+    return aligned([("gate", "expected", "got", ""), *map(_row, gates)])
 
 
 def shown(gate: Gate) -> str:

@@ -16,6 +16,7 @@ from modelcast_runtime.contract import Golden, Manifest
 from modelcast_runtime.statement import Statement
 
 from modelcast_builder import parameters, sbom
+from modelcast_builder.aligned import aligned
 from modelcast_builder.environment import Lock, lock_of
 from modelcast_builder.environment.locked import RUNTIME
 from modelcast_builder.errors import BuildError
@@ -117,8 +118,7 @@ class Report:
 
     def as_table(self) -> str:
         """For reading."""
-        names, states = (max((len(text) for text in column), default=0) for column in self._columns())
-        lines = [f"{one.name:<{names}}  {one.status:<{states}}  {one.detail}" for one in self.checks]
+        lines = list(aligned([(one.name, one.status, one.detail) for one in self.checks]))
         if self.manifest is not None:
             lines = [f"{self.manifest.name}  {self.manifest.version}", f"bundle digest  {self.digest}", "", *lines]
         return "\n".join(lines)
@@ -133,9 +133,6 @@ class Report:
             "checks": self.checks,
         }
         return contract.encode(said).decode().rstrip()
-
-    def _columns(self) -> tuple[list[str], list[str]]:
-        return [check.name for check in self.checks], [check.status for check in self.checks]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
