@@ -1,5 +1,6 @@
 """Measures what the service will compare with: how the reference rows fall into bins of every watched signal."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,9 +135,9 @@ def _input(column: Column, values: Any, bins: int) -> Signal:
 def _categories(column: Column, values: Any) -> Signal:
     """The most frequent ones; the rest is `other`, as what was never seen is."""
     found = [value for value in values.tolist() if value is not None and value == value]  # noqa: PLR0124
-    counted = {value: found.count(value) for value in dict.fromkeys(found)}
+    counted = Counter(found)
     known: Sequence[Label] = column.categories if column.categories is not None else (False, True)
-    ranked = sorted(dict.fromkeys([*known, *counted]), key=lambda value: (-counted.get(value, 0), str(value)))
+    ranked = sorted(dict.fromkeys([*known, *counted]), key=lambda value: (-counted[value], str(value)))
     empty = Signal(
         kind="input",
         name=column.name,
